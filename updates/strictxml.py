@@ -1,0 +1,160 @@
+"""A small strict reader of XML from strangers: elements with line numbers, limits, and no document types or entities."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+from xml.parsers import expat
+
+_ENCODINGS: Final = frozenset({"utf-8", "utf-16", "us-ascii", "iso-8859-1"})
+# Between a namespace and a name; a space cannot stand in either.
+_SEPARATOR: Final = " "
+
+
+class XmlError(ValueError):
+    """A text that is not acceptable XML: the line (from 1; 0 when there is none) and the reason."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        super().__init__(f"line {line}: {reason}" if line else reason)
+        self.line = line
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class XmlLimits:
+    """How much XML is read: bytes, nesting of elements, elements and attributes together, characters of one text."""
+
+    size: int = 64 * 1024
+    depth: int = 16
+    nodes: int = 10_000
+    text: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One element: names without namespace, the text directly inside it without surrounding space, its line from 1."""
+
+    name: str
+    attributes: dict[str, str]
+    text: str
+    line: int
+    children: tuple["Element", ...]
+
+
+@dataclass(slots=True)
+class _Open:
+    name: str
+    attributes: dict[str, str]
+    line: int
+    texts: list[str]
+    children: list[Element]
+
+
+class _RootFound(Exception):  # noqa: N818 - not an error: it stops the parser once the root is known
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+DEFAULT_LIMITS: Final = XmlLimits()
+
+
+def parse(data: bytes, *, limits: XmlLimits = DEFAULT_LIMITS) -> Element:
+    """Read one document. Raises XmlError, and nothing else, for whatever bytes."""
+    reader = _Reader(limits)
+    reader.run(data)
+    if reader.root is None:
+        raise XmlError(0, "there is no element")
+    return reader.root
+
+
+def root_name(data: bytes, *, limits: XmlLimits = DEFAULT_LIMITS) -> str:
+    """Give the name of the first element; what follows it is not looked at. Raises XmlError when none is reached."""
+    try:
+        _Reader(limits, root_only=True).run(data)
+    except _RootFound as found:
+        return found.name
+    raise XmlError(0, "there is no element")
+
+
+def _local(name: str) -> str:
+    return name.rpartition(_SEPARATOR)[2]
+
+
+class _Reader:
+    def __init__(self, limits: XmlLimits, *, root_only: bool = False) -> None:
+        self.root: Element | None = None
+        self._limits = limits
+        self._root_only = root_only
+        self._stack: list[_Open] = []
+        self._nodes = 0
+        self._text = 0
+        self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+        self._parser.buffer_text = True
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._characters
+        self._parser.XmlDeclHandler = self._declaration
+        self._parser.StartDoctypeDeclHandler = self._refuser(
+            "a document type (DOCTYPE) is not accepted; remove it"
+        )
+        self._parser.EntityDeclHandler = self._refuser("entity declarations are not accepted; remove them")
+        self._parser.ExternalEntityRefHandler = self._refuser(
+            "external entities are not accepted; remove them"
+        )
+
+    def run(self, data: bytes) -> None:
+        if len(data) > self._limits.size:
+            raise XmlError(0, f"the document has {len(data)} bytes; {self._limits.size} are accepted")
+        try:
+            self._parser.Parse(data, True)  # noqa: FBT003 - the parser takes it by position only
+        except expat.ExpatError as error:
+            raise XmlError(error.lineno, expat.ErrorString(error.code) or "not well-formed") from error
+
+    def _fail(self, reason: str) -> XmlError:
+        return XmlError(self._parser.CurrentLineNumber, reason)
+
+    def _refuser(self, reason: str) -> Callable[..., int]:
+        def refuse(*_arguments: object) -> int:
+            raise self._fail(reason)
+
+        return refuse
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        # Anything else would be decoded by whatever codec Python has under that name.
+        if encoding is not None and encoding.lower() not in _ENCODINGS:
+            raise self._fail(f"the encoding is not accepted; use one of {', '.join(sorted(_ENCODINGS))}")
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        local = _local(name)
+        if self._root_only:
+            raise _RootFound(local)
+        limits = self._limits
+        self._nodes += 1 + len(attributes)
+        if self._nodes > limits.nodes:
+            raise self._fail(f"more than {limits.nodes} elements and attributes")
+        if len(self._stack) >= limits.depth:
+            raise self._fail(f"elements are nested more than {limits.depth} deep")
+        named = {_local(key): value for key, value in attributes.items()} if attributes else {}
+        if len(named) != len(attributes):
+            raise self._fail("an element has two attributes of one name in different namespaces")
+        if any(len(value) > limits.text for value in named.values()):
+            raise self._fail(f"an attribute has more than {limits.text} characters")
+        self._text = 0
+        self._stack.append(_Open(local, named, self._parser.CurrentLineNumber, [], []))
+
+    def _characters(self, text: str) -> None:
+        self._text += len(text)
+        if self._text > self._limits.text:
+            raise self._fail(f"a text has more than {self._limits.text} characters")
+        self._stack[-1].texts.append(text)
+
+    def _end(self, _name: str) -> None:
+        ended = self._stack.pop()
+        text = "".join(ended.texts).strip()
+        element = Element(ended.name, ended.attributes, text, ended.line, tuple(ended.children))
+        if self._stack:
+            # Text may go on after a child: what the parent had before it still counts.
+            self._text = sum(map(len, self._stack[-1].texts))
+            self._stack[-1].children.append(element)
+        else:
+            self.root = element
