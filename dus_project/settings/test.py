@@ -1,0 +1,19 @@
+"""Settings of the test suite: the service's own, on a scratch state directory.
+
+`DUS_DATABASE_URL` and `DUS_BROKER_URL` choose the database and the broker, as in production.
+"""
+
+import os
+import tempfile
+
+os.environ.setdefault("DUS_STATE_DIR", tempfile.mkdtemp(prefix="dus-test-"))
+os.environ.setdefault("DUS_BROKER_URL", "memory://")
+
+from dus_project.settings.base import *  # noqa: F403 - the state directory is chosen first
+
+# A strong password hash per test account would cost more than the tests themselves.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+STORAGES = STORAGES | {  # noqa: F405
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+WHITENOISE_AUTOREFRESH = True

@@ -1,0 +1,5 @@
+"""URLs that devices ask."""
+
+from django.urls import URLPattern
+
+urlpatterns: list[URLPattern] = []
