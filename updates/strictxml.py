@@ -40,13 +40,9 @@ class Element:
     children: tuple["Element", ...]
 
 
-@dataclass(slots=True)
-class _Open:
-    name: str
-    attributes: dict[str, str]
-    line: int
-    texts: list[str]
-    children: list[Element]
+# An element that is not closed yet: name, attributes, line, texts, children. A tuple, because a check is parsed for every
+# request of every device.
+_Open = tuple[str, dict[str, str], int, list[str], list[Element]]
 
 
 class _RootFound(Exception):  # noqa: N818 - not an error: it stops the parser once the root is known
@@ -87,7 +83,6 @@ class _Reader:
         self._root_only = root_only
         self._stack: list[_Open] = []
         self._nodes = 0
-        self._text = 0
         self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
         self._parser.buffer_text = True
         self._parser.StartElementHandler = self._start
@@ -125,7 +120,7 @@ class _Reader:
             raise self._fail(f"the encoding is not accepted; use one of {', '.join(sorted(_ENCODINGS))}")
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
-        local = _local(name)
+        local = _local(name) if _SEPARATOR in name else name
         if self._root_only:
             raise _RootFound(local)
         limits = self._limits
@@ -134,27 +129,31 @@ class _Reader:
             raise self._fail(f"more than {limits.nodes} elements and attributes")
         if len(self._stack) >= limits.depth:
             raise self._fail(f"elements are nested more than {limits.depth} deep")
-        named = {_local(key): value for key, value in attributes.items()} if attributes else {}
+        if attributes:
+            attributes = self._named(attributes)
+        self._stack.append((local, attributes, self._parser.CurrentLineNumber, [], []))
+
+    def _named(self, attributes: dict[str, str]) -> dict[str, str]:
+        named = {_local(key): value for key, value in attributes.items()}
         if len(named) != len(attributes):
             raise self._fail("an element has two attributes of one name in different namespaces")
-        if any(len(value) > limits.text for value in named.values()):
-            raise self._fail(f"an attribute has more than {limits.text} characters")
-        self._text = 0
-        self._stack.append(_Open(local, named, self._parser.CurrentLineNumber, [], []))
+        if any(len(value) > self._limits.text for value in named.values()):
+            raise self._fail(f"an attribute has more than {self._limits.text} characters")
+        return named
 
     def _characters(self, text: str) -> None:
-        self._text += len(text)
-        if self._text > self._limits.text:
-            raise self._fail(f"a text has more than {self._limits.text} characters")
-        self._stack[-1].texts.append(text)
+        # Space between elements is most of what arrives here.
+        if text.isspace() and not self._stack[-1][3]:
+            return
+        self._stack[-1][3].append(text)
 
     def _end(self, _name: str) -> None:
-        ended = self._stack.pop()
-        text = "".join(ended.texts).strip()
-        element = Element(ended.name, ended.attributes, text, ended.line, tuple(ended.children))
+        name, attributes, line, texts, children = self._stack.pop()
+        text = "".join(texts).strip() if texts else ""
+        if len(text) > self._limits.text:
+            raise self._fail(f"a text has more than {self._limits.text} characters")
+        element = Element(name, attributes, text, line, tuple(children))
         if self._stack:
-            # Text may go on after a child: what the parent had before it still counts.
-            self._text = sum(map(len, self._stack[-1].texts))
-            self._stack[-1].children.append(element)
+            self._stack[-1][4].append(element)
         else:
             self.root = element
