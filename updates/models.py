@@ -44,6 +44,8 @@ class Package(models.Model):
     claimed_at = models.DateTimeField(null=True, blank=True, editable=False)
     lease_until = models.DateTimeField(null=True, blank=True, editable=False)
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, editable=False)
+    # Set while a package waits after an attempt that could not finish: nobody takes it before.
+    retry_at = models.DateTimeField(null=True, blank=True, editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     done_bytes = models.PositiveBigIntegerField(default=0, editable=False)
     total_bytes = models.PositiveBigIntegerField(default=0, editable=False)
