@@ -104,6 +104,17 @@ def remove(update_ids: Iterable[int], *, by: User | None, reason: str = "") -> O
     return _decide(ids, Action.REMOVED, _remove, decision)
 
 
+def preview(update_ids: Iterable[int], action: Action) -> Outcome:
+    """What a decision would do at this moment; nothing is changed. The updates keep the states they have."""
+    ids = sorted(set(update_ids))
+    found = Update.objects.select_related("device_type", "package", "previous__device_type").in_bulk(ids)
+    lost = [_gone(pk) for pk in ids if pk not in found]
+    lost += [_lost(update) for update in found.values() if update.state not in sources_of(action)]
+    done = tuple(update for update in found.values() if update.state in sources_of(action))
+    restored = (update.previous for update in done) if action is Action.ROLLED_BACK else ()
+    return Outcome(done, tuple(lost), tuple(update for update in restored if update is not None))
+
+
 def _decide(
     update_ids: Iterable[int],
     action: Action,
@@ -116,7 +127,7 @@ def _decide(
     with transaction.atomic():
         _lock_types(ids)
         found = Update.objects.select_related("device_type", "package", "previous").in_bulk(ids)
-        lost = [Lost(pk, f"#{pk}", _("It does not exist any more.")) for pk in ids if pk not in found]
+        lost = [_gone(pk) for pk in ids if pk not in found]
         for update in found.values():
             if update.state not in sources_of(action):
                 lost.append(_lost(update))
@@ -188,6 +199,10 @@ def _roll_back(update: Update, decision: _Decision) -> Update | None:
 def _remove(update: Update, decision: _Decision) -> None:
     decision.record(Action.REMOVED, update, before=update.state, after="")
     Update.objects.filter(pk=update.pk).delete()
+
+
+def _gone(update_id: int) -> Lost:
+    return Lost(update_id, f"#{update_id}", _("There is no such update, or not any more."))
 
 
 def _lost(update: Update) -> Lost:
