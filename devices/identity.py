@@ -126,8 +126,10 @@ def _character_problem(text: str) -> str:
 
 def _part(label: str, text: str) -> str:
     normal = text if text.isascii() else unicodedata.normalize("NFC", text)
-    # Folding may lengthen ("ß" becomes "ss"), and the folded form is stored with the same width.
-    problem = name_problem(normal) or name_problem(_fold(normal))
+    problem = name_problem(normal)
+    if not problem and not normal.isascii():
+        # Folding may lengthen ("ß" becomes "ss"), and the folded form is stored with the same width.
+        problem = name_problem(_fold(normal))
     if problem:
         raise IdentityError(f"{label} {shown(text)} {problem}")
     return normal
