@@ -1,0 +1,89 @@
+"""`python -m updates.cabinet list FILE` and `... hash FILE`: what one cabinet contains, as JSON.
+
+Exit codes: 0 with the whole answer on standard output; 1 with one line on standard error and nothing else; 2 for a
+wrong call.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import stat
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from typing import BinaryIO
+
+from updates.cabinet.decoding import decode
+from updates.cabinet.errors import CabinetError
+from updates.cabinet.inspection import Inspection, inspect
+from updates.cabinet.limits import Limits
+
+# Nobody waits longer than a minute for an answer.
+_LIMITS = Limits(wall_seconds=45.0, cpu_seconds=45)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m updates.cabinet", description="Look into a .cab file.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="names, sizes and methods, without unpacking").add_argument("file")
+    commands.add_parser("hash", help="the same and the SHA-256 of each member").add_argument("file")
+    options = parser.parse_args(arguments)
+    try:
+        with _open(options.file) as source:
+            inspection = inspect(source, limits=_LIMITS)
+            hashes = _hashes(source, inspection) if options.command == "hash" else {}
+        # `\n` and the rest of the line are ASCII whatever the names are: no terminal's encoding can refuse it.
+        sys.stdout.write(json.dumps({"members": _answer(inspection, hashes)}) + "\n")
+        sys.stdout.flush()
+    except CabinetError as error:
+        remedy = f" {error.remedy}" if error.remedy else ""
+        return _fail(f"{error}.{remedy}" if remedy else str(error))
+    except (OSError, ValueError) as error:
+        return _fail(f"{options.file!a}: {getattr(error, 'strerror', None) or error}")
+    return 0
+
+
+def _open(path: str) -> BinaryIO:
+    # Without waiting: opening a pipe that nobody writes to would never return.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    source = os.fdopen(descriptor, "rb", closefd=True) if _is_regular(descriptor) else None
+    if source is None:
+        os.close(descriptor)
+        raise CabinetError("file", "it is not a regular file")
+    return source
+
+
+def _is_regular(descriptor: int) -> bool:
+    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+
+
+def _hashes(source: BinaryIO, inspection: Inspection) -> dict[int, str]:
+    hashes: dict[int, str] = {}
+    with closing(decode(source, inspection, limits=_LIMITS)) as members:
+        for member, chunks in members:
+            digest = hashlib.sha256()
+            for chunk in chunks:
+                digest.update(chunk)
+            hashes[member.index] = digest.hexdigest()
+    return hashes
+
+
+def _answer(inspection: Inspection, hashes: dict[int, str]) -> list[dict[str, str | int]]:
+    answer: list[dict[str, str | int]] = []
+    for member in inspection.members:
+        entry: dict[str, str | int] = {"name": member.name, "size": member.size, "method": member.method}
+        if member.index in hashes:
+            entry["sha256"] = hashes[member.index]
+        answer.append(entry)
+    return answer
+
+
+def _fail(message: str) -> int:
+    sys.stderr.write(message.replace("\n", " ") + "\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
