@@ -168,6 +168,28 @@ class Update(models.Model):
         return f"{self.device_type.key.path}/{self.version}/{self.update_type}"
 
 
+class PendingUpdate(Update):
+    """An update that waits for a decision: a list of its own in the console."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("pending update")
+        verbose_name_plural = _("pending updates")
+        ordering = ("device_type", "update_type", "-version_key")
+
+
+class DeployedUpdate(Update):
+    """An update that is offered to every device of its type: a list of its own in the console."""
+
+    class Meta:
+        proxy = True
+        default_permissions = ()
+        verbose_name = _("deployed update")
+        verbose_name_plural = _("deployed updates")
+        ordering = ("device_type", "update_type", "-version_key")
+
+
 class UpdateFile(models.Model):
     """One file of an update, as devices download it. Its bytes never change."""
 
