@@ -1,6 +1,8 @@
 """The two doors: devices come in by one, people by the other."""
 
+import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +11,9 @@ from django.urls import resolve
 from django.utils.translation import gettext as _
 
 from devices.authentication.networks import resolve_peer
+from updates import protocol
+
+_log = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
@@ -32,14 +37,31 @@ class DeviceDoor:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if not request.path_info.startswith(DEVICE_PREFIXES):
+        # With the slash that may be missing at the end: /provisioning is for devices, too.
+        if not f"{request.path_info}/".startswith(DEVICE_PREFIXES):
             return self.get_response(request)
+        try:
+            return self._answer(request)
+        except Exception:  # noqa: BLE001 - the last door: whatever it is, a device gets an answer it can read
+            _log.exception("A device's request failed outside of its view.")
+            error = protocol.render_error(protocol.standard_error(503), protocol.XML)
+            return HttpResponse(
+                error,
+                status=503,
+                content_type=protocol.content_type(protocol.XML),
+                headers={"Retry-After": "60", "Cache-Control": "no-store"},
+            )
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         match = resolve(request.path_info, "updates.api.urls")
         request.resolver_match = match
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         render = getattr(response, "render", None)
         if callable(render):
             render()
+        if isinstance(response, HttpResponse) and response.status_code != HTTPStatus.NOT_MODIFIED:
+            # As the console's CommonMiddleware does; a device may not read chunks.
+            response.headers.setdefault("Content-Length", str(len(response.content)))
         return response
 
 
