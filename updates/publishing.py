@@ -9,12 +9,12 @@ A process killed at any point leaves importing rows, and these name every file t
 the next attempt takes them over, `withdraw` removes them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from devices.identity import DeviceTypeKey
@@ -80,44 +80,54 @@ def reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) ->
 
     Raises Busy when another package is importing one of the versions.
     """
-    with transaction.atomic():
-        reservation = Reservation()
-        new: list[tuple[DeviceType, NewUpdate]] = []
-        for update in updates:
-            device_type = device_type_for(update.device_type)
-            existing = (
-                Update.objects.filter(
-                    device_type=device_type, update_type__iexact=update.update_type, version=update.version
-                )
-                .select_related("package", "device_type")
-                .first()
-            )
-            if (
-                existing is not None
-                and existing.state == State.IMPORTING
-                and existing.package_id == package.pk
-            ):
-                # Left by an attempt that was killed; its files are replaced or found in place.
-                existing.delete()
-                existing = None
-            if existing is None:
-                new.append((device_type, update))
-            else:
-                reservation.findings.append(_compare(existing, update))
-        if not reservation.failed:
-            for device_type, update in new:
-                row = _insert(package, device_type, update, now=now)
-                reservation.updates.append((row, update))
+    try:
+        with transaction.atomic():
+            reservation = _reserve(package, updates, now=now)
+            if reservation.failed:
+                # Not even the new device types remain, and what a killed attempt reserved is still known.
+                transaction.set_rollback(True)
+    except IntegrityError as error:
+        raise Busy(f"one of the versions of {package.file_name} was reserved at this moment") from error
     return reservation
 
 
-def store_files(reservation: Reservation) -> None:
+def _reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) -> Reservation:
+    reservation = Reservation()
+    new: list[tuple[DeviceType, NewUpdate]] = []
+    for update in updates:
+        device_type = device_type_for(update.device_type)
+        existing = (
+            Update.objects.filter(
+                device_type=device_type, update_type__iexact=update.update_type, version=update.version
+            )
+            .select_related("package", "device_type")
+            .first()
+        )
+        if existing is not None and existing.state == State.IMPORTING and existing.package_id == package.pk:
+            # Left by an attempt that was killed; its files are replaced or found in place.
+            existing.delete()
+            existing = None
+        if existing is None:
+            new.append((device_type, update))
+        else:
+            reservation.findings.append(_compare(existing, update))
+    if not reservation.failed:
+        for device_type, update in new:
+            row = _insert(package, device_type, update, now=now)
+            reservation.updates.append((row, update))
+    return reservation
+
+
+def store_files(reservation: Reservation, *, before_each: Callable[[], None] | None = None) -> None:
     """Puts every file of the reservation into the update store.
 
-    Raises StoreError or OSError when the store fails; what was stored so far belongs to the reservation.
+    `before_each` is called before each file: what it raises stops the work there. Raises StoreError or OSError when
+    the store fails; what was stored so far belongs to the reservation.
     """
     for row, update in reservation.updates:
         for file in update.files:
+            if before_each is not None:
+                before_each()
             store.put(f"{row.folder}/{file.name}", file)
 
 
