@@ -1,6 +1,7 @@
 """A small strict reader of XML from strangers: elements with line numbers, limits, and no document types or entities."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from xml.parsers import expat
@@ -47,9 +48,7 @@ _Open = tuple[str, dict[str, str], int, list[str], list[Element]]
 
 
 class _RootFound(Exception):  # noqa: N818 - not an error: it stops the parser once the root is known
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+    pass
 
 
 DEFAULT_LIMITS: Final = XmlLimits()
@@ -59,18 +58,15 @@ def parse(data: bytes, *, limits: XmlLimits = DEFAULT_LIMITS) -> Element:
     """Read one document. Raises XmlError, and nothing else, for whatever bytes."""
     reader = _Reader(limits)
     reader.run(data)
-    if reader.root is None:
-        raise XmlError(0, "there is no element")
-    return reader.root
+    return reader.document[0]
 
 
 def root_name(data: bytes, *, limits: XmlLimits = DEFAULT_LIMITS) -> str:
     """Give the name of the first element; what follows it is not looked at. Raises XmlError when none is reached."""
-    try:
-        _Reader(limits, root_only=True).run(data)
-    except _RootFound as found:
-        return found.name
-    raise XmlError(0, "there is no element")
+    reader = _Reader(limits, root_only=True)
+    with suppress(_RootFound):
+        reader.run(data)
+    return reader.first
 
 
 def _local(name: str) -> str:
@@ -79,7 +75,8 @@ def _local(name: str) -> str:
 
 class _Reader:
     def __init__(self, limits: XmlLimits, *, root_only: bool = False) -> None:
-        self.root: Element | None = None
+        self.first = ""
+        self.document: list[Element] = []
         self._limits = limits
         self._root_only = root_only
         self._stack: list[_Open] = []
@@ -123,7 +120,8 @@ class _Reader:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = _local(name) if _SEPARATOR in name else name
         if self._root_only:
-            raise _RootFound(local)
+            self.first = local
+            raise _RootFound
         limits = self._limits
         self._nodes += 1 + len(attributes)
         if self._nodes > limits.nodes:
@@ -154,7 +152,4 @@ class _Reader:
         if len(text) > self._limits.text:
             raise self._fail(f"a text has more than {self._limits.text} characters")
         element = Element(name, attributes, text, line, tuple(children))
-        if self._stack:
-            self._stack[-1][4].append(element)
-        else:
-            self.root = element
+        (self._stack[-1][4] if self._stack else self.document).append(element)

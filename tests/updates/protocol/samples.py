@@ -171,12 +171,12 @@ def documented(document: str) -> str:
     )
 
 
-def write() -> None:
+def write(golden: Path = GOLDEN, document: Path = DOCUMENT) -> None:
     """Write the golden files and the examples in the document."""
     for name, body in samples().items():
-        (GOLDEN / name).write_bytes(body)
-    DOCUMENT.write_text(documented(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
+        (golden / name).write_bytes(body)
+    document.write_text(documented(document.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # pragma: no cover - the writing itself is tested
     write()

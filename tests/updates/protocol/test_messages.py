@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,6 +20,7 @@ from tests.updates.protocol.samples import (
     documented,
     samples,
     tables,
+    write,
 )
 from updates.protocol import (
     JSON,
@@ -62,6 +64,15 @@ def test_the_document_shows_every_message_as_it_is() -> None:
     assert documented(text) == text
     assert [name for name in samples() if f"<!-- message: {name} -->" not in text] == []
     assert [name for name in tables() if f"<!-- table: {name} -->" not in text] == []
+
+
+def test_files_and_document_are_written_anew_from_the_code(tmp_path: Path) -> None:
+    document = tmp_path / "protocol.md"
+    document.write_text("<!-- message: answer-nothing.xml -->\nold\n<!-- end -->\n", encoding="utf-8")
+    write(tmp_path, document)
+    assert "old" not in document.read_text(encoding="utf-8")
+    assert "downloads=0" in document.read_text(encoding="utf-8")
+    assert all((tmp_path / name).read_bytes() == body for name, body in samples().items())
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -150,7 +161,15 @@ def test_moments_are_written_in_utc_to_the_second() -> None:
         assert read == datetime(2021, 10, 5, 12, 0, tzinfo=UTC)
 
 
-@given(st.binary(max_size=300), st.sampled_from(FORMS))
+@pytest.mark.parametrize(
+    ("body", "form"), [(b"<a><Status>x</Status></a>", XML), (b"<a/>", XML), (b"{}", JSON)]
+)
+def test_a_refusal_without_a_status_is_none(body: bytes, form: str) -> None:
+    with pytest.raises(ProtocolError, match="no status"):
+        parse_error(body, form)
+
+
+@given(st.binary(max_size=300) | st.sampled_from([b"<a/>", b"{}", b"[]"]), st.sampled_from(FORMS))
 def test_any_bytes_are_an_answer_or_a_protocol_error(body: bytes, form: str) -> None:
     for read in (parse_answer, parse_error, parse_provisioning):
         try:
