@@ -25,6 +25,7 @@ DUS_BIND = env.text("DUS_BIND", "127.0.0.1")
 DUS_HTTP_PORT = env.integer("DUS_HTTP_PORT", 8000, minimum=1, maximum=65535)
 DUS_HTTPS_PORT = env.integer("DUS_HTTPS_PORT", 8443, minimum=1, maximum=65535)
 DUS_WEB_WORKERS = env.integer("DUS_WEB_WORKERS", 1, minimum=1, maximum=256)
+DUS_WORKER_PROCESSES = env.integer("DUS_WORKER_PROCESSES", 2, minimum=1, maximum=256)
 DUS_INTERNAL_URL = env.origin("DUS_INTERNAL_URL", f"http://127.0.0.1:{DUS_HTTP_PORT}")
 DUS_EXTERNAL_URL = env.origin("DUS_EXTERNAL_URL", f"https://127.0.0.1:{DUS_HTTPS_PORT}")
 DUS_INTERNAL_NETWORKS = env.networks(
@@ -60,6 +61,7 @@ INSTALLED_APPS = [
     "updates",
 ]
 MIDDLEWARE = [
+    "dus_project.health.HealthDoor",
     # First: a device needs none of what follows, and its URLs take hosts that the console does not.
     "dus_project.middleware.DeviceDoor",
     "dus_project.middleware.ConsoleDoor",
