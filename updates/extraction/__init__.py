@@ -2,6 +2,7 @@
 
 from updates.extraction.claims import RETRY_MOST_SECONDS, RETRY_SECONDS
 from updates.extraction.sweeping import sweep
+from updates.extraction.unpacking import limits
 from updates.extraction.work import extract
 
-__all__ = ["RETRY_MOST_SECONDS", "RETRY_SECONDS", "extract", "sweep"]
+__all__ = ["RETRY_MOST_SECONDS", "RETRY_SECONDS", "extract", "limits", "sweep"]

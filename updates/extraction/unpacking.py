@@ -104,7 +104,7 @@ def unpack(stored_as: str, *, sha256: str, folder: Path, progress: Callable[[int
         progress(done, known)
 
     with _opened(stored_as, sha256, folder) as source:
-        extracted = cabinet.extract(source, _Folder(folder), limits=_limits(), progress=watch)
+        extracted = cabinet.extract(source, _Folder(folder), limits=limits(), progress=watch)
     members = tuple(
         MemberFile(file.index, file.cabinet, file.name, file.size, file.sha256, file.modified)
         for file in extracted
@@ -186,7 +186,8 @@ def _sync(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _limits() -> cabinet.Limits:
+def limits() -> cabinet.Limits:
+    """The limits for packages, from the settings."""
     given = settings.DUS_LIMITS
     return cabinet.Limits(
         cabinet_bytes=settings.DUS_UPLOAD_MAX_BYTES,

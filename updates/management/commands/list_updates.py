@@ -1,0 +1,59 @@
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from updates.management.base import Invocation, ServiceCommand
+from updates.management.selection import add_selection, select
+from updates.models import Update
+from updates.selectors import updates_with_context
+
+_HEADS = ("id", "state", "family", "brand", "model", "revision", "locale", "type", "version", "files")
+_STATES = [state.value for state in Update.State]
+
+
+class Command(ServiceCommand):
+    help = "Lists updates with their files; without a selection all of them."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_selection(parser, default="any state")
+
+    def run(self, invocation: Invocation, options: Mapping[str, Any]) -> None:
+        chosen = select({**options, "everything": not options["ids"]}, states=_STATES).ids
+        updates = list(updates_with_context().filter(pk__in=chosen).prefetch_related("files"))
+        if invocation.as_json:
+            self.print_json([_as_json(update) for update in updates])
+        elif updates:
+            self.print_table(_HEADS, [_row(update) for update in updates])
+        else:
+            self.stdout.write("no updates")
+
+
+def _as_json(update: Update) -> dict[str, object]:
+    key = update.device_type.key
+    return {
+        "id": update.pk,
+        "family": key.family,
+        "brand": key.brand,
+        "model": key.model,
+        "revision": key.revision,
+        "locale": key.locale,
+        "update_type": update.update_type,
+        "version": update.version,
+        "state": update.state,
+        "files": [
+            {"name": file.name, "size": file.size, "sha256": file.sha256} for file in update.files.all()
+        ],
+    }
+
+
+def _row(update: Update) -> tuple[object, ...]:
+    return (
+        update.pk,
+        update.state,
+        *update.device_type.key.parts,
+        update.update_type,
+        update.version,
+        len(update.files.all()),
+    )
