@@ -39,7 +39,7 @@ class Certificate:
 
 
 def names_to_cover(*hosts: str) -> tuple[str, ...]:
-    """This machine's names and addresses, and those of `hosts` that a certificate can name, each once.
+    """Names and addresses of this machine, and those of `hosts` that a certificate can name, each once.
 
     Wildcard addresses such as 0.0.0.0 are left out: they say where to listen, not what to call.
     """

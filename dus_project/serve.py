@@ -72,7 +72,9 @@ def main() -> int:
     except (ImproperlyConfigured, PreparationError, StartError) as error:
         say(f"\n{error}")
     except DatabaseError as error:
-        say(f"\nThe database does not answer ({str(error).strip()}). Look at DUS_DATABASE_URL and at the database itself.")
+        say(
+            f"\nThe database does not answer ({str(error).strip()}). Look at DUS_DATABASE_URL and at the database itself."
+        )
     except KeyboardInterrupt:
         say("\nStopped.")
         return 128 + signal.SIGINT

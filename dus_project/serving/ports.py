@@ -54,7 +54,9 @@ def why_not_free(port: Port) -> str:
     try:
         info = socket.getaddrinfo(port.address, port.number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
-        return f"DUS_BIND={port.address}: {error.strerror}; write an address of this machine, such as 127.0.0.1"
+        return (
+            f"DUS_BIND={port.address}: {error.strerror}; write an address of this machine, such as 127.0.0.1"
+        )
     family, kind, protocol, _name, where = info[0]
     with closing(socket.socket(family, kind, protocol)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,7 +1,6 @@
 """Brings the state directory to where the service can start; quick when there is nothing to do."""
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable
 from datetime import datetime
@@ -85,7 +84,7 @@ def _static_fingerprint() -> str:
     digest = hashlib.sha256()
     for finder in get_finders():
         for name, storage in finder.list([]):
-            status = os.stat(storage.path(name))
+            status = Path(storage.path(name)).stat()
             digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
 

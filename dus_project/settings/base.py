@@ -15,6 +15,7 @@ from dus_project.settings import env
 django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parents[2]
+env.load_file(BASE_DIR / ".env")
 STATE_DIR = Path(env.text("DUS_STATE_DIR", str(BASE_DIR / "state"))).resolve()
 
 DEBUG = env.boolean("DUS_DEBUG", default=False)
@@ -217,7 +218,7 @@ REST_FRAMEWORK: dict[str, object] = {
 LANGUAGES = [("en", _("English")), ("ja", _("Japanese"))]
 LANGUAGE_CODE = env.choice("DUS_LANGUAGE", "en", ("en", "ja"))
 LOCALE_PATHS = [BASE_DIR / "locale"]
-TIME_ZONE = env.text("DUS_TIME_ZONE", "UTC")
+TIME_ZONE = env.time_zone("DUS_TIME_ZONE", "UTC")
 USE_TZ = True
 LOGIN_URL = "admin:login"
 AUTH_PASSWORD_VALIDATORS = [

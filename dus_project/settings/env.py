@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -21,6 +22,19 @@ _UNSET = environ.Env.NOTSET
 
 def _refuse(name: str, value: object, hint: str) -> NoReturn:
     raise ImproperlyConfigured(f"{name}={value!s}: {hint}")
+
+
+def load_file(path: Path) -> None:
+    """Adds the variables in the file `path`, or in the one that DUS_ENV_FILE names; those already set stay.
+
+    Lines are `NAME=value`. The file need not exist, unless DUS_ENV_FILE names it.
+    """
+    named = os.environ.get("DUS_ENV_FILE", "")
+    if named and not os.access(named, os.R_OK):
+        _refuse("DUS_ENV_FILE", named, "cannot be read; name a readable file of NAME=value lines")
+    chosen = Path(named) if named else path
+    if chosen.exists():
+        environ.Env.read_env(chosen)
 
 
 def text(name: str, default: str) -> str:
@@ -82,6 +96,16 @@ def origin(name: str, default: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         _refuse(name, value, "write a URL such as https://updates.example.org")
+    return value
+
+
+def time_zone(name: str, default: str) -> str:
+    """A time zone's name such as `Asia/Tokyo`."""
+    value = text(name, default)
+    try:
+        ZoneInfo(value)
+    except (KeyError, OSError, ValueError):
+        _refuse(name, value, "write a time zone such as UTC, Europe/Berlin or Asia/Tokyo")
     return value
 
 

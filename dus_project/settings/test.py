@@ -6,6 +6,7 @@
 import os
 import tempfile
 
+os.environ["DUS_ENV_FILE"] = os.devnull
 os.environ.setdefault("DUS_STATE_DIR", tempfile.mkdtemp(prefix="dus-test-"))
 os.environ.setdefault("DUS_BROKER_URL", "memory://")
 
