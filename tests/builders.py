@@ -12,6 +12,7 @@ from devices.models import Device, DeviceType
 from updates.domain import versions
 from updates.domain.lifecycle import State
 from updates.models import Package, Update, UpdateFile
+from updates.services import packages
 
 CX700 = DeviceTypeKey("UCPhone", "Polycom", "CX700", "A", "ENU")
 
@@ -57,6 +58,25 @@ def make_package(*, state: Package.State = Package.State.READY, file_name: str =
         state=state,
         uploaded_at=timezone.now(),
     )
+
+
+def make_uploaded_package(
+    content: bytes, *, file_name: str = "package.cab", by: User | None = None
+) -> Package:
+    """A package as an upload leaves it, its bytes in the storage; nobody is told to extract it."""
+    upload = packages.Upload(file_name=file_name, chunks=[content])
+    return packages.submit(upload, by=by, queue=False).package
+
+
+def member_path(
+    name: str = "CPE.nbt",
+    *,
+    version: str = "1.0.522.101",
+    key: DeviceTypeKey = CX700,
+    update_type: str = "CPE",
+) -> str:
+    """The name of a cabinet's member that tells what update it belongs to."""
+    return f"{key.path}/{version}/{update_type}/{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,9 @@ def give_back(claim: Claim, error: BaseException) -> None:
         f"Attempt {claim.attempt} of {settings.DUS_MAX_ATTEMPTS} did not finish: {_words(error)}",
         "The service tries again by itself.",
     )
-    connection.close_if_unusable_or_obsolete()
+    if not connection.in_atomic_block:
+        # A connection that broke with the attempt is made anew.
+        connection.close_if_unusable_or_obsolete()
     try:
         with transaction.atomic():
             claim.let_go(
