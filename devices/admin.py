@@ -4,11 +4,13 @@
 """
 
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, TypedDict
 
 from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise, WithAnnotations
 
@@ -58,8 +60,8 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
         "device_type",
         "version",
         "seen",
-        "is_outside",
-        "is_test",
+        "place",
+        "test_mark",
     )
     list_display_links = ("name",)
     list_filter = (
@@ -94,9 +96,13 @@ class DeviceAdmin(admin.ModelAdmin[Device]):
         return str(device)
 
     @admin.display(description=_("last seen"), ordering="last_seen")
-    def seen(self, device: Device) -> Any:
+    def seen(self, device: Device) -> datetime:
         return device.last_seen
 
-    @admin.display(description=_("test device"), boolean=True)
-    def is_test(self, device: "WithAnnotations[Device, Mark]") -> bool:
-        return device.is_test
+    @admin.display(description=_("place"), ordering="is_outside")
+    def place(self, device: Device) -> StrOrPromise:
+        return _("outside") if device.is_outside else _("inside")
+
+    @admin.display(description=_("test device"))
+    def test_mark(self, device: "WithAnnotations[Device, Mark]") -> StrOrPromise:
+        return format_html('<span class="badge test">{}</span>', _("Test device")) if device.is_test else "–"
