@@ -34,29 +34,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _open(options.file) as source:
             inspection = inspect(source, limits=_LIMITS)
             hashes = _hashes(source, inspection) if options.command == "hash" else {}
-        # `\n` and the rest of the line are ASCII whatever the names are: no terminal's encoding can refuse it.
-        sys.stdout.write(json.dumps({"members": _answer(inspection, hashes)}) + "\n")
-        sys.stdout.flush()
     except CabinetError as error:
-        remedy = f" {error.remedy}" if error.remedy else ""
-        return _fail(f"{error}.{remedy}" if remedy else str(error))
+        return _fail(f"{error}. {error.remedy}" if error.remedy else str(error))
     except (OSError, ValueError) as error:
         return _fail(f"{options.file!a}: {getattr(error, 'strerror', None) or error}")
+    except KeyboardInterrupt:
+        return _fail("interrupted")
+    return _print(json.dumps({"members": _answer(inspection, hashes)}))
+
+
+def _print(line: str) -> int:
+    try:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        # The interpreter would try the unwritten rest again on its way out, and complain at length.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(f"standard output: {error.strerror}")
     return 0
 
 
 def _open(path: str) -> BinaryIO:
     # Without waiting: opening a pipe that nobody writes to would never return.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    source = os.fdopen(descriptor, "rb", closefd=True) if _is_regular(descriptor) else None
-    if source is None:
-        os.close(descriptor)
-        raise CabinetError("file", "it is not a regular file")
-    return source
-
-
-def _is_regular(descriptor: int) -> bool:
-    return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    source = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+        return source
+    source.close()
+    raise CabinetError("file", "it is not a regular file")
 
 
 def _hashes(source: BinaryIO, inspection: Inspection) -> dict[int, str]:

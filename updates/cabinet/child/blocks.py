@@ -13,7 +13,7 @@ _HEADER = struct.Struct("<IHH")
 _READ = 1 << 18
 
 
-class Refused(Exception):  # noqa: N818 - a verdict on data, not an error of the program
+class RefusedError(Exception):
     """The data is bad; the reason is for the person who uploaded it."""
 
     def __init__(self, reason: str, remedy: str = "") -> None:
@@ -62,13 +62,13 @@ def read_blocks(cabinet: int, folder: FolderPlan, reserve: int, progress: Progre
         if len(window) < _HEADER.size + reserve:
             window = _read(cabinet, window_at, _READ)
         if len(window) < _HEADER.size + reserve:
-            raise Refused("the file ends in the middle of it")
+            raise RefusedError("the file ends in the middle of it")
         total, packed, unpacked = _HEADER.unpack_from(window)
         end = _HEADER.size + reserve + packed
         if len(window) < end:
             window = _read(cabinet, window_at, max(_READ, end))
         if len(window) < end or unpacked != min(left, BLOCK_BYTES):
-            raise Refused("the file changed or ends in the middle of it")
+            raise RefusedError("the file changed or ends in the middle of it")
         payload = window[_HEADER.size + reserve : end]
         if total:
             _check(total, window[4 : _HEADER.size], window[_HEADER.size : end - packed], payload)
@@ -82,7 +82,7 @@ def _check(total: int, sizes: memoryview, reserve: memoryview, payload: memoryvi
     if total == block_checksum(sizes, reserve, payload):
         return
     if not reserve or total != block_checksum(sizes, b"", payload):
-        raise Refused("its checksum is wrong", "The file is damaged: fetch it again.")
+        raise RefusedError("its checksum is wrong", "The file is damaged: fetch it again.")
 
 
 def _read(cabinet: int, offset: int, size: int) -> memoryview:

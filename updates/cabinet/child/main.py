@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from updates.cabinet.child import mspack, plain, sandbox
-from updates.cabinet.child.blocks import FolderPlan, Progress, Refused, read_blocks
+from updates.cabinet.child.blocks import FolderPlan, Progress, RefusedError, read_blocks
 
 DONE, REFUSED, SICK = 0, 10, 11
 """Exit codes: all bytes written; the cabinet is refused; the machine failed (reading, writing)."""
@@ -49,7 +49,7 @@ class Decoder:
         self.progress = Progress()
 
     def run(self) -> None:
-        """All folders. Raises Refused, OSError or MemoryError."""
+        """All folders. Raises RefusedError, OSError or MemoryError."""
         for number, entry in enumerate(self._plan["folders"]):
             self.progress.folder, self.progress.block = number, 0
             self._run_folder(FolderPlan(*entry))
@@ -62,7 +62,7 @@ class Decoder:
             nonlocal left
             left -= len(data)
             if left < 0:
-                raise Refused("it unpacks to more than was promised")
+                raise RefusedError("it unpacks to more than was promised")
             write_all(self._target, data)
 
         blocks = read_blocks(self._plan["cabinet"], folder, self._plan["reserve"], self.progress)
@@ -72,7 +72,7 @@ class Decoder:
             plain.inflate(blocks, sink)
         elif self._library is None:
             name = "LZX" if method == _LZX else "Quantum"
-            raise Refused(
+            raise RefusedError(
                 f"the method {name} is not supported here: libmspack is missing",
                 "Install the system package libmspack0 or the Python package pylibmspack.",
             )
@@ -81,7 +81,7 @@ class Decoder:
         else:
             self._unpack_quantum(self._library, folder, sink)
         if left:
-            raise Refused("it unpacks to less than was promised")
+            raise RefusedError("it unpacks to less than was promised")
 
     def _unpack_quantum(self, library: mspack.Mspack, folder: FolderPlan, sink: plain.Sink) -> None:
         """Unpack twice over different history: libmspack lets Quantum data copy from before its own beginning.
@@ -103,7 +103,7 @@ class Decoder:
             library.unpack(folder, blocks, both, fill=fill)
             digests.append(digest.digest())
         if digests[0] != digests[1]:
-            raise Refused("its packed data refers to bytes before its beginning")
+            raise RefusedError("its packed data refers to bytes before its beginning")
 
 
 def _needs_library(folders: Sequence[tuple[int, int, int, int]]) -> bool:
@@ -121,7 +121,7 @@ def main() -> int:
     sandbox.close()
     try:
         decoder.run()
-    except Refused as refusal:
+    except RefusedError as refusal:
         return _refuse(decoder.progress, refusal.reason, refusal.remedy)
     except MemoryError:
         return _refuse(decoder.progress, "unpacking needs more memory than is allowed", "")

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from updates.cabinet.child.blocks import Block, FolderPlan, Refused
+from updates.cabinet.child.blocks import Block, FolderPlan, RefusedError
 from updates.cabinet.child.plain import Sink
 
 _ONLY_NAME: Final = b"cab"
@@ -145,7 +145,7 @@ class Mspack:
         self._libc.free.argtypes = [_Pointer]
         self._feed: _Feed | None = None
         self._sink: Sink | None = None
-        self._fault: Refused | OSError | None = None
+        self._fault: RefusedError | OSError | None = None
         self._window_bytes = 0
         self._fill = 0
         self._system = _System(
@@ -182,7 +182,7 @@ class Mspack:
         if error == _NO_MEMORY:
             raise MemoryError
         if error:
-            raise Refused(f"its packed data is malformed (libmspack error {error})")
+            raise RefusedError(f"its packed data is malformed (libmspack error {error})")
 
     def _extract(self, reader: "ctypes._Pointer[_Reader]") -> int:
         methods = reader.contents
@@ -207,7 +207,7 @@ class Mspack:
             while self._feed and done < size and (piece := self._feed.read(size - done)):
                 ctypes.memmove(buffer + done, piece, len(piece))
                 done += len(piece)
-        except (Refused, OSError) as error:
+        except (RefusedError, OSError) as error:
             self._fault = error
             return -1
         return done
@@ -216,7 +216,7 @@ class Mspack:
         try:
             if self._sink:
                 self._sink(ctypes.string_at(buffer, size))
-        except (Refused, OSError) as error:
+        except (RefusedError, OSError) as error:
             self._fault = error
             return -1
         return size

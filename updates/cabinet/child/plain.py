@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterator
 
-from updates.cabinet.child.blocks import Block, Refused
+from updates.cabinet.child.blocks import Block, RefusedError
 
 _SIGNATURE = b"CK"
 
@@ -14,7 +14,7 @@ def copy(blocks: Iterator[Block], sink: Sink) -> None:
     """Hand on blocks that are not packed."""
     for block in blocks:
         if len(block.packed) != block.unpacked:
-            raise Refused(f"it holds {len(block.packed)} bytes where {block.unpacked} belong")
+            raise RefusedError(f"it holds {len(block.packed)} bytes where {block.unpacked} belong")
         sink(block.packed)
 
 
@@ -29,14 +29,14 @@ def inflate(blocks: Iterator[Block], sink: Sink) -> None:
         if not block.unpacked:
             continue
         if block.packed[:2] != _SIGNATURE:
-            raise Refused("it does not start with the mark of an MSZIP block")
+            raise RefusedError("it does not start with the mark of an MSZIP block")
         # A window of 2**15 bytes, raw deflate. An empty dictionary is refused by none, but is not wanted either.
         stream = zlib.decompressobj(-15, history) if history else zlib.decompressobj(-15)
         try:
             # One byte more than promised: with that much room a sound stream reaches its end mark.
             history = stream.decompress(block.packed[2:], block.unpacked + 1)
         except zlib.error as error:
-            raise Refused("its MSZIP data is malformed") from error
+            raise RefusedError("its MSZIP data is malformed") from error
         if len(history) != block.unpacked or not stream.eof or stream.unused_data:
-            raise Refused("its MSZIP data does not have the promised size")
+            raise RefusedError("its MSZIP data does not have the promised size")
         sink(history)

@@ -37,7 +37,7 @@ class Allowance:
 
 
 def limit(allowance: Allowance) -> None:
-    """Set the rlimits. Descriptors stay usable, new ones cannot be opened once the count is lowered by `close`."""
+    """Set the rlimits that do not hinder loading a library. None is raised above what is in force already."""
     for kind, value in (
         (resource.RLIMIT_CPU, allowance.cpu_seconds),
         (resource.RLIMIT_DATA, allowance.data_bytes),
@@ -47,7 +47,9 @@ def limit(allowance: Allowance) -> None:
     ):
         _, hard = resource.getrlimit(kind)
         most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (most, most))
+        # At the hard limit of processor time the kernel kills without a name; at the soft one the signal is SIGXCPU.
+        spare = int(kind == resource.RLIMIT_CPU and most != hard)
+        resource.setrlimit(kind, (most, most + spare))
 
 
 def close() -> None:
