@@ -14,7 +14,7 @@ from django.utils.crypto import salted_hmac
 CHALLENGE: Final = 'Basic realm="Device updates", charset="UTF-8"'
 # How long a changed password or a closed account goes unnoticed at most.
 REMEMBERED_SECONDS: Final = 60.0
-_REMEMBERED_AT_MOST: Final = 1024
+REMEMBERED_AT_MOST: Final = 1024
 # A password hash is slow on purpose; strangers must not keep every thread of the server at it.
 HASHES_AT_ONCE: Final = 2
 _MAX_HEADER: Final = 1024
@@ -78,11 +78,11 @@ class SignIns:
     def _remember(self, key: bytes, account: str) -> None:
         now = self._clock()
         with self._lock:
-            if len(self._remembered) >= _REMEMBERED_AT_MOST:
+            if len(self._remembered) >= REMEMBERED_AT_MOST:
                 self._remembered = {
                     old: found for old, found in self._remembered.items() if found.until > now
                 }
-            if len(self._remembered) >= _REMEMBERED_AT_MOST:
+            if len(self._remembered) >= REMEMBERED_AT_MOST:
                 del self._remembered[next(iter(self._remembered))]
             # Anew at the end: the first one is always the oldest.
             self._remembered.pop(key, None)

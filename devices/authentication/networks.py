@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Self
 
@@ -88,6 +89,7 @@ def _caller(remote: Address | None, forwarded_for: str, trusted: Networks) -> Ad
     return nearest
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> Address | None:
     """Read an address as servers and proxies write it: perhaps in brackets, with a port, with a zone."""
     bare = text.strip()

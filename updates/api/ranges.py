@@ -21,10 +21,6 @@ class Part:
     size: int
 
     @property
-    def is_whole(self) -> bool:
-        return self.length == self.size
-
-    @property
     def ends_the_file(self) -> bool:
         return self.start + self.length == self.size
 
