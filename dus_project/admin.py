@@ -20,7 +20,7 @@ APPS = ("auth", "devices", "updates")
 admin.site.unregister((User, Group))
 
 
-class AccountForm(AdminUserCreationForm):
+class AccountForm(AdminUserCreationForm[User]):
     """Django's form for a new account. The page's own script sets the focus; both at once is an error to browsers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,7 +29,7 @@ class AccountForm(AdminUserCreationForm):
 
 
 @admin.register(User)
-class AccountAdmin(UserAdmin):
+class AccountAdmin(UserAdmin[User]):
     """Accounts of the console and of people whose devices check from outside. Permissions come with groups."""
 
     add_form = AccountForm
@@ -63,8 +63,8 @@ class ConsoleGroupAdmin(GroupAdmin):
     formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 
     def formfield_for_manytomany(
-        self, db_field: ManyToManyField[Any, Any], request: HttpRequest, **kwargs: Any
-    ) -> ModelMultipleChoiceField | None:
+        self, db_field: ManyToManyField[Any, Any], request: HttpRequest | None = None, **kwargs: Any
+    ) -> ModelMultipleChoiceField[Permission] | None:
         if db_field.name == "permissions":
             shown = Permission.objects.filter(content_type__app_label__in=APPS)
             kwargs["queryset"] = shown.select_related("content_type")

@@ -40,3 +40,17 @@ if (navigator.clipboard) {
     tabs.scrollLeft = current.offsetLeft - (tabs.clientWidth - current.offsetWidth) / 2;
   }
 }
+
+// On a narrow screen each row becomes a card, whose cells say which column they are.
+document.querySelectorAll("#result_list, table.rows").forEach((table) => {
+  const titles = Array.from(table.tHead.rows[0].cells, (cell) => {
+    const text = cell.querySelector(".text") || cell;
+    return text.textContent.trim();
+  });
+  Array.from(table.tBodies[0].rows).forEach((row) => {
+    Array.from(row.cells).forEach((cell, column) => {
+      if (!cell.hasAttribute("colspan")) cell.dataset.label = titles[column];
+    });
+  });
+  table.classList.add("stack");
+});
