@@ -1,10 +1,13 @@
-"""What every test gets: files of its own."""
+"""What every test gets: files of its own, and a process that has just started."""
 
 import copy
 from pathlib import Path
 
 import pytest
 from pytest_django import Settings
+
+from devices.authentication.basic import sign_ins
+from updates import catalogue
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +19,10 @@ def files_of_its_own(settings: Settings, tmp_path: Path) -> Path:
     settings.STORAGES = storages
     settings.DUS_SCRATCH_DIR = tmp_path / "scratch"
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def a_process_of_its_own() -> None:
+    """No approvals and no sign-ins that another test left in the process are remembered."""
+    catalogue.reset()
+    sign_ins.forget()
