@@ -144,6 +144,9 @@ def assign(assignment: Assignment, *, by: User | None) -> Update:
         with transaction.atomic():
             publishing.publish(reservation, by=by, now=now)
             UnassignedFile.objects.filter(pk__in=[file.pk for file in files]).update(update=row)
+    except publishing.Busy as error:
+        # The package is examined again and brings the same version itself; what was reserved is its own now.
+        raise AssignmentError(_("%(error)s. Try again in a moment.") % {"error": error}) from error
     except BaseException:
         publishing.withdraw(Update.objects.filter(pk=row.pk))
         raise

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import IO, Any, ClassVar
 
 import pytest
-from django.core.files.base import File
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils import timezone
@@ -41,26 +41,26 @@ class OvertakenStorage(FileSystemStorage):
 
     overtaken = False
 
-    def _save(self, name: str, content: File[bytes]) -> str:
+    def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
         if not OvertakenStorage.overtaken:
             OvertakenStorage.overtaken = True
             package = Package.objects.get()
             let_the_lease_run_out(package)
             extraction.extract(package.pk)
-        return str(super()._save(name, content))
+        return super().save(name, content, max_length)
 
 
 class TakenAwayStorage(FileSystemStorage):
     """An update store in which, during the first write, another worker takes the package and holds on to it."""
 
-    successor: Claim | None = None
+    successors: ClassVar[list[Claim]] = []
 
-    def _save(self, name: str, content: File[bytes]) -> str:
-        if TakenAwayStorage.successor is None:
+    def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
+        if not TakenAwayStorage.successors:
             package = Package.objects.get()
             let_the_lease_run_out(package)
-            TakenAwayStorage.successor = taken(package)
-        return str(super()._save(name, content))
+            TakenAwayStorage.successors.append(taken(package))
+        return super().save(name, content, max_length)
 
 
 def store_in(settings: Settings, storage: type[FileSystemStorage]) -> None:
@@ -127,18 +127,15 @@ def test_a_worker_that_lost_its_claim_neither_fails_nor_withdraws_the_work_of_it
 
 @pytest.mark.django_db
 def test_a_worker_that_was_overtaken_stops_without_a_word(settings: Settings) -> None:
-    TakenAwayStorage.successor = None
+    TakenAwayStorage.successors.clear()
     store_in(settings, TakenAwayStorage)
     package = make_uploaded_package(PACKAGE)
 
     extraction.extract(package.pk)
 
     package.refresh_from_db()
-    assert TakenAwayStorage.successor is not None
-    assert (package.state, package.claimed_at) == (
-        Package.State.EXTRACTING,
-        TakenAwayStorage.successor.receipt,
-    )
+    (successor,) = TakenAwayStorage.successors
+    assert (package.state, package.claimed_at) == (Package.State.EXTRACTING, successor.receipt)
     assert set(states().values()) == {"importing"}
     assert len(stored()) == 1
     assert scratch() == []
