@@ -17,6 +17,19 @@ from updates.models import Delivery, Update
 _BATCH: Final = 500
 _VERSION_LENGTH: Final = 64
 _ACCOUNT_LENGTH: Final = 150
+# What a check says anew of a device; its key and when it was first seen remain.
+_RENEWED: Final = (
+    "mac",
+    "serial",
+    "device_type",
+    "version",
+    "versions",
+    "last_seen",
+    "last_address",
+    "is_outside",
+    "last_account",
+    "last_reason",
+)
 # How many deliveries a download that ends competes for with others that end at the same moment.
 _TRIES: Final = 4
 
@@ -117,18 +130,7 @@ def _record_devices(batch: Sequence[CheckIn]) -> dict[str, int]:
         rows,
         update_conflicts=True,
         unique_fields=["key"],
-        update_fields=[
-            "mac",
-            "serial",
-            "device_type",
-            "version",
-            "versions",
-            "last_seen",
-            "last_address",
-            "is_outside",
-            "last_account",
-            "last_reason",
-        ],
+        update_fields=_RENEWED,
     )
     return {device.key: device.pk for device in stored}
 
