@@ -105,8 +105,9 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 else:
-    _database["CONN_MAX_AGE"] = None
     _database["CONN_HEALTH_CHECKS"] = True
+# A connection made anew for each check would cost more than the check.
+_database["CONN_MAX_AGE"] = None
 DATABASES = {"default": _database}
 
 # --- files -----------------------------------------------------------------------------------------------
@@ -261,5 +262,7 @@ LOGGING = {
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": DUS_LOG_LEVEL},
+    # Refusals are ordinary; those of devices are told by "devices.refusals", without the path.
+    "loggers": {"django.request": {"level": "ERROR"}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []
