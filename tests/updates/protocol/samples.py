@@ -65,7 +65,7 @@ def _download(update_type: str, version: str) -> Download:
         external_base_url=f"https://ocsrp.fabrikam.com/DeviceUpdateFiles_Ext/{folder}",
         modules=(
             OfferedModule(f"{update_type}.nbt", f"{update_type}.cat", version, _MODIFIED, 300_000, "1f" * 32),
-            OfferedModule(f"{update_type}.cat", "", version, None, 3002, "e0" * 32),
+            OfferedModule("Settings.xml", "", version, None, 3002, "e0" * 32),
         ),
     )
 
