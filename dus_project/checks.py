@@ -204,9 +204,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _why_not_writable(folder: Path) -> str:
+    """Looks at the folder or, as long as it is not made yet, at what it will be made in."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=existing):
             return ""
     except OSError as error:
         return error.strerror or str(error)

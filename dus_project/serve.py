@@ -29,7 +29,7 @@ from dus_project.serving.preparation import PreparationError
 
 # How long the parts may take until they answer, and to stop, in seconds.
 _START_PATIENCE: Final = 60.0
-_STOP_PATIENCE: Final = 6.0
+_STOP_PATIENCE: Final = 5.0
 # How long a port may still be held by what a killed supervisor left behind.
 _TAKEOVER_PATIENCE: Final = 15.0
 _STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
