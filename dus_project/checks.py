@@ -83,7 +83,7 @@ def object_store() -> Found:
     """An object store needs a bucket, and nginx cannot serve its files from a folder."""
     if settings.DUS_STORAGE != "s3":
         return
-    if not settings.STORAGES["updates"]["OPTIONS"].get("bucket_name"):
+    if not settings.DUS_S3_BUCKET:
         yield checks.Error(
             "DUS_STORAGE=s3, and no bucket is named.", hint="Set DUS_S3_BUCKET to its name.", id="dus.E006"
         )

@@ -112,8 +112,9 @@ DATABASES = {"default": _database}
 
 # --- files -----------------------------------------------------------------------------------------------
 DUS_STORAGE = env.choice("DUS_STORAGE", "local", ("local", "s3"))
+DUS_S3_BUCKET = env.text("DUS_S3_BUCKET", "")
 _S3_OPTIONS: dict[str, object] = {
-    "bucket_name": env.text("DUS_S3_BUCKET", ""),
+    "bucket_name": DUS_S3_BUCKET,
     "endpoint_url": env.text("DUS_S3_ENDPOINT", "") or None,
     "region_name": env.text("DUS_S3_REGION", "") or None,
     "access_key": env.secret("DUS_S3_ACCESS_KEY", "") or None,

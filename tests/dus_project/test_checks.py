@@ -68,7 +68,7 @@ def test_a_queue_in_a_folder_is_not_for_a_database_elsewhere(
 def test_an_accelerated_folder_is_not_for_an_object_store(settings: Settings) -> None:
     settings.DUS_STORAGE = "s3"
     settings.DUS_ACCEL_PREFIX = "/dus-store"
-    settings.STORAGES = {"updates": {"OPTIONS": {"bucket_name": "updates"}}}
+    settings.DUS_S3_BUCKET = "updates"
     (found,) = checks.object_store()
     assert found.id == "dus.E007"
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.contrib.staticfiles import storage
 from pytest_django import Settings
 
 from dus_project.serving import preparation
@@ -45,8 +44,6 @@ def test_no_administrator_is_made_where_there_are_users() -> None:
 
 def test_static_files_are_collected_when_they_changed_only(settings: Settings, tmp_path: Path) -> None:
     settings.STATIC_ROOT = tmp_path / "static"
-    # The storage read its place from the settings when it was first used.
-    storage.staticfiles_storage = storage.ConfiguredStorage()
     said: list[str] = []
     preparation.collect_static(said.append, tmp_path)
     preparation.collect_static(said.append, tmp_path)
