@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import redis
 from celery import Celery
+from django.db import connection
 
 from devices.identity import DeviceTypeKey
 from tests.builders import make_uploaded_package, member_path
@@ -190,6 +191,23 @@ def test_a_worker_given_up_for_dead_leaves_the_work_of_its_successor_alone(servi
     package = queued(uploaded(), service)
     frozen = service.worker()
     freeze_when(is_unpacking, package, frozen)
+    service.worker()
+    assert_finished_once(package)
+
+    frozen.thaw()
+
+    assert eventually(lambda: "went to another worker" in frozen.output(), within=10)
+    assert_finished_once(package)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("broker", ["redis"], indirect=True)
+def test_a_worker_frozen_while_it_stores_leaves_the_work_of_its_successor_alone(service: Service) -> None:
+    if connection.vendor == "sqlite":
+        pytest.skip("a frozen process may hold the lock of the whole SQLite database")
+    package = queued(uploaded(), service)
+    frozen = service.worker()
+    freeze_when(has_stored_half, package, frozen)
     service.worker()
     assert_finished_once(package)
 

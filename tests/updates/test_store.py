@@ -7,6 +7,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from django.core.files.base import File
 from django.core.files.storage import Storage
 from moto.server import ThreadedMotoServer
 from pytest_django import Settings
@@ -117,3 +118,21 @@ def test_a_store_that_renames_is_refused_and_keeps_nothing(
         store.put(PATH, source(b"image"))
 
     assert not storage.exists(f"{PATH}_1")
+
+
+def test_of_two_processes_that_put_the_same_bytes_at_once_both_succeed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = store.storage()
+    save = type(storage).save
+
+    def overtaken(self: Storage, name: str, content: File[bytes]) -> str:
+        save(self, name, File(io.BytesIO(b"image")))
+        return str(save(self, name, content))
+
+    monkeypatch.setattr(type(storage), "save", overtaken)
+
+    store.put(PATH, source(b"image"))
+
+    folder, _slash, name = PATH.rpartition("/")
+    assert storage.listdir(folder) == ([], [name])

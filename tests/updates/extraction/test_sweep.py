@@ -10,7 +10,7 @@ from django.utils import timezone
 from tests.builders import CX700, make_package, make_uploaded_package, member_path
 from tests.cabs import cab
 from tests.updates.extraction.helpers import extracted, stored
-from updates import extraction, publishing
+from updates import extraction, publishing, tasks
 from updates.domain.lifecycle import State
 from updates.extraction import claims
 from updates.models import Package, Update
@@ -64,6 +64,16 @@ def test_a_package_that_waits_is_queued_when_its_time_has_come() -> None:
     changed(package, retry_at=ago(seconds=1))
 
     assert extraction.sweep() == [package.pk]
+
+
+def test_the_task_queues_what_the_sweep_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    package = changed(make_uploaded_package(PACKAGE), uploaded_at=ago(minutes=1))
+    queued: list[dict[str, int]] = []
+    monkeypatch.setattr(tasks.extract_package, "delay", lambda **message: queued.append(message))
+
+    tasks.sweep()
+
+    assert queued == [{"package_id": package.pk}]
 
 
 def test_packages_that_are_done_are_not_queued() -> None:

@@ -2,7 +2,8 @@
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -12,6 +13,7 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.utils.time import get_exponential_backoff_interval
 from django.core.files.storage import FileSystemStorage
+from django.db import OperationalError, connection
 from django.utils import timezone
 from moto.server import ThreadedMotoServer
 from pytest_django import Settings
@@ -219,6 +221,53 @@ def test_a_version_that_another_package_imports_at_the_moment_is_waited_for() ->
     # Waiting is no failed attempt: the other package may take long.
     assert (package.state, package.attempts) == (Package.State.UPLOADED, 0)
     assert Update.objects.get().package == other
+
+
+def no_writes(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+    """A database that cannot be written to any more."""
+    if sql.startswith(("UPDATE", "INSERT", "DELETE")):
+        raise OperationalError("disk I/O error")
+    return execute(sql, *rest)
+
+
+class LastWriteStorage(FileSystemStorage):
+    """An update store with whose next write the database goes away, until `trouble` ends."""
+
+    trouble: ExitStack | None = None
+
+    def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
+        trouble, LastWriteStorage.trouble = LastWriteStorage.trouble, None
+        if trouble is not None:
+            trouble.enter_context(connection.execute_wrapper(no_writes))
+        return super().save(name, content, max_length)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_when_the_database_fails_too_the_lease_brings_the_package_back(settings: Settings) -> None:
+    backend = f"{__name__}.LastWriteStorage"
+    settings.STORAGES = settings.STORAGES | {"updates": settings.STORAGES["updates"] | {"BACKEND": backend}}
+    package = make_uploaded_package(PACKAGE)
+
+    with ExitStack() as trouble:
+        LastWriteStorage.trouble = trouble
+        with pytest.raises(OperationalError):
+            extraction.extract(package.pk)
+
+    package.refresh_from_db()
+    assert package.state == Package.State.EXTRACTING
+    Package.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert extracted_again(package).state == Package.State.READY
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_heartbeat_outlives_a_database_that_is_away_for_a_moment() -> None:
+    claim = claims.take(make_uploaded_package(PACKAGE).pk)
+    assert claim is not None
+
+    with connection.execute_wrapper(no_writes):
+        claims.Heartbeat(claim)._renew()
+
+    claim.renew()
 
 
 class Usage(NamedTuple):
