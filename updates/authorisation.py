@@ -4,6 +4,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
+VIEW = "updates.view_update"
 UPLOAD = "updates.add_package"
 APPROVE = "updates.approve_update"
 REJECT = "updates.reject_update"
@@ -11,6 +12,7 @@ ROLL_BACK = "updates.roll_back_update"
 REMOVE = "updates.delete_update"
 CLEAR_FILES = "updates.clear_files"
 SWITCH_OFFERS = "updates.switch_offers"
+VIEW_TEST_DEVICES = "devices.view_testdevice"
 ADD_TEST_DEVICE = "devices.add_testdevice"
 CHANGE_TEST_DEVICE = "devices.change_testdevice"
 REMOVE_TEST_DEVICE = "devices.delete_testdevice"

@@ -103,14 +103,19 @@ class ServiceCommand(BaseCommand):
             raise CommandError("Nothing was changed.")
 
 
-def add_acting(parser: CommandParser, *, decision: bool = True) -> None:
-    """Adds the options of commands that change something; `decision`: also those of commands that ask first."""
+def add_account(parser: CommandParser) -> None:
+    """Adds `--as`."""
     parser.add_argument(
         "--as",
         dest="as_user",
         metavar="USER",
         help="act as this account, with its permissions; the ledger names it (default: the operator at the shell)",
     )
+
+
+def add_acting(parser: CommandParser, *, decision: bool = True) -> None:
+    """Adds the options of commands that change something; `decision`: also those of commands that ask first."""
+    add_account(parser)
     parser.add_argument("--dry-run", action="store_true", help="say what would happen and change nothing")
     parser.add_argument(
         "--yes", action="store_true", help="do not ask" if decision else "accepted; this command never asks"

@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.builders import UpdateShape, make_update
+from tests.builders import UpdateShape, make_update, make_user
 from tests.updates.commands.shell import Shell
 from updates.domain.lifecycle import State
 
@@ -65,3 +65,16 @@ def test_people_get_a_table(shell: Shell) -> None:
         "files",
     ]
     assert row.split() == f"{update.pk} pending UCPhone Polycom CX700 A ENU CPE 1.0.522.101 2".split()
+
+
+def test_an_account_lists_what_it_may_view(shell: Shell) -> None:
+    make_user(name="viewer", groups=("Viewers",))
+    make_user(name="stranger")
+    make_update()
+
+    assert len(shell.run("list_updates", "--as", "viewer").out.splitlines()) == 2
+    assert shell.run("test_device", "list", "--as", "viewer").error == ""
+    for command in (("list_updates",), ("test_device", "list")):
+        refused = shell.run(*command, "--as", "stranger")
+        assert "stranger may not do this" in refused.error
+        assert refused.out == ""

@@ -3,7 +3,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from updates.management.base import Invocation, ServiceCommand
+from updates import authorisation
+from updates.management.base import Invocation, ServiceCommand, add_account
 from updates.management.selection import add_selection, select
 from updates.models import Update
 from updates.selectors import updates_with_context
@@ -13,10 +14,12 @@ _STATES = [state.value for state in Update.State]
 
 
 class Command(ServiceCommand):
+    permission = authorisation.VIEW
     help = "Lists updates with their files; without a selection all of them."
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
+        add_account(parser)
         add_selection(parser, default="any state")
 
     def run(self, invocation: Invocation, options: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, CommandParser
 from devices.identity import IdentifierKind, IdentityError, guess, normalise
 from devices.models import TestDevice
 from updates import authorisation
-from updates.management.base import Invocation, ServiceCommand, add_acting
+from updates.management.base import Invocation, ServiceCommand, add_account, add_acting
 from updates.services import test_devices
 from updates.services.test_devices import NewTestDevice, TestDeviceError
 
@@ -25,7 +25,9 @@ class Command(ServiceCommand):
         _add_kind(add)
         add.add_argument("--name", default="", help="what people call it (default: the identifier)")
         add.add_argument("--note", default="", help="anything worth knowing")
-        self._add_common(commands.add_parser("list", help="list test devices"))
+        listing = commands.add_parser("list", help="list test devices")
+        self._add_common(listing)
+        add_account(listing)
         remove = commands.add_parser("remove", help="remove test devices; the devices are not touched")
         self._add_common(remove)
         add_acting(remove, decision=False)
@@ -42,6 +44,7 @@ class Command(ServiceCommand):
             case "remove":
                 self._remove(invocation, options)
             case _:
+                authorisation.require(authorisation.VIEW_TEST_DEVICES, invocation.by)
                 self._print(invocation, list(TestDevice.objects.all()))
 
     def _add(self, invocation: Invocation, options: Mapping[str, Any]) -> None:
