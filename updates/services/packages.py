@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, update_wrapper
 from pathlib import Path
 
 from django.conf import settings
@@ -206,7 +206,10 @@ def _insert(package: Package, *, by: User | None, queue: bool) -> bool:
 
 
 def _queue(package: Package) -> None:
-    transaction.on_commit(partial(tasks.extract_package.delay, package_id=package.pk), robust=True)
+    send = partial(tasks.extract_package.delay, package_id=package.pk)
+    # Django names what failed by its __qualname__, which a partial has not: an unreachable broker would become an
+    # error of the upload, instead of a line in the log and a package that the sweep finds.
+    transaction.on_commit(update_wrapper(send, tasks.extract_package.delay), robust=True)
 
 
 def _clean_name(name: str) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.builders import make_user
 from tests.updates.commands.shell import Shell
+from updates import tasks
 from updates.cabinet.writer import write_cabinet
 from updates.models import Package, Update
 
@@ -105,3 +106,18 @@ def test_people_read_what_a_package_brought_and_what_is_left_to_do(shell: Shell,
     assert "sound.cab: package" in out
     assert "UCPhone / Polycom / CX700 / A / ENU CPE 1.0.522.101, pending" in out
     assert "1 unassigned files: readme.txt" in out
+
+
+def test_with_a_queue_that_is_not_reached_the_package_waits_for_the_sweep(
+    shell: Shell, sound: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreachable(*, package_id: int) -> None:
+        raise ConnectionError(package_id)
+
+    monkeypatch.setattr(tasks.extract_package, "delay", unreachable)
+
+    ended = shell.run("import_update", "--queue", sound)
+
+    assert ended.error == ""
+    assert Package.objects.get().state == Package.State.UPLOADED
+    assert "Error calling" in caplog.text
