@@ -141,7 +141,11 @@ def queued(package: Package, service: Service) -> Package:
     app = Celery("uploads", broker=service.environment["DUS_BROKER_URL"])
     if app.conf.broker_url.startswith("filesystem"):
         folder = str(service.state / "queue" / "messages")
-        app.conf.broker_transport_options = {"data_folder_in": folder, "data_folder_out": folder}
+        app.conf.broker_transport_options = {
+            "data_folder_in": folder,
+            "data_folder_out": folder,
+            "control_folder": str(service.state / "queue" / "control"),
+        }
     app.send_task("updates.tasks.extract_package", kwargs={"package_id": package.pk}, queue="dus")
     app.close()
     return package
