@@ -1,6 +1,6 @@
 """Settings of the service, for one machine and for many: what differs comes from the environment.
 
-docs/operations.md has the table of all variables.
+README.md has the table of all variables.
 """
 
 from pathlib import Path
@@ -175,6 +175,9 @@ CELERY_BROKER_URL = env.secret("DUS_BROKER_URL", "filesystem://")
 _QUEUE_DIR = STATE_DIR / "queue"
 DUS_VISIBILITY_TIMEOUT = env.integer("DUS_VISIBILITY_TIMEOUT", 7200, minimum=10)
 if CELERY_BROKER_URL.startswith("filesystem:"):
+    # The transport looks into its folders and does not make them; whoever comes first does.
+    for _folder in ("messages", "control"):
+        (_QUEUE_DIR / _folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     # Both folders are one: every process puts messages in and takes messages out of the same place.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
         "data_folder_in": str(_QUEUE_DIR / "messages"),
