@@ -1,5 +1,6 @@
 """One decoding child, seen from the parent: started, read within a time, and gone in any case."""
 
+import fcntl
 import json
 import os
 import select
@@ -18,7 +19,9 @@ from updates.cabinet.errors import CabinetError
 from updates.cabinet.inspection import Folder, Inspection
 from updates.cabinet.limits import Limits
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
+# Few turns between parent and child; measured together with the chunk.
+_PIPE_BYTES = 1 << 18
 _MESSAGE_BYTES = 4096
 _ROOT = str(Path(__file__).resolve().parents[2])
 # Appended, so that nothing beside the package can stand in for a module of the standard library.
@@ -57,6 +60,7 @@ class Child:
             raise ValueError("a child needs pipes")
         self._process = process
         self._out = process.stdout.fileno()
+        _widen(self._out)
         self._err = process.stderr.fileno()
         self._patience = patience
         self._limits = limits
@@ -117,6 +121,13 @@ def running(source: BinaryIO, inspection: Inspection, patience: Patience, limits
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _widen(pipe: int) -> None:
+    # Only a convenience: other systems have no such call, and a user may have used up what is allowed.
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _plan(source: BinaryIO, inspection: Inspection, limits: Limits) -> Plan:
