@@ -38,6 +38,32 @@ class Certificate:
     is_new: bool
 
 
+class CertificateError(Exception):
+    """A certificate or key that cannot be used; the text names the setting, the cause and the remedy."""
+
+
+def given(certificate: str, key: str) -> Certificate:
+    """The organisation's own certificate and key, in PEM files. Raises CertificateError."""
+    try:
+        leaf = x509.load_pem_x509_certificate(Path(certificate).read_bytes())
+    except (OSError, ValueError) as error:
+        raise CertificateError(
+            f"DUS_TLS_CERTIFICATE={certificate}: {error}. Name a readable PEM file: the certificate, then its issuers."
+        ) from error
+    try:
+        private = load_pem_private_key(Path(key).read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise CertificateError(
+            f"DUS_TLS_KEY={key}: {error}. Name a readable PEM file: the key in PKCS#8, without a password."
+        ) from error
+    form = Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+    if leaf.public_key().public_bytes(*form) != private.public_key().public_bytes(*form):
+        raise CertificateError(
+            f"DUS_TLS_KEY={key} is not the key of DUS_TLS_CERTIFICATE={certificate}. Name the two that belong together."
+        )
+    return Certificate(Path(certificate), Path(key), is_new=False)
+
+
 def names_to_cover(*hosts: str) -> tuple[str, ...]:
     """Names and addresses of this machine, and those of `hosts` that a certificate can name, each once.
 

@@ -101,7 +101,15 @@ def make_administrator() -> str:
 
 
 def make_certificate(state: Path, now: datetime) -> certificates.Certificate:
-    """Makes or keeps the certificate for this machine, the bound address and the external URL."""
+    """Makes or keeps the certificate for this machine, the bound address and the external URL.
+
+    One that the settings name is used as it is. Raises PreparationError when that one cannot be used.
+    """
+    if settings.DUS_TLS_CERTIFICATE or settings.DUS_TLS_KEY:
+        try:
+            return certificates.given(settings.DUS_TLS_CERTIFICATE, settings.DUS_TLS_KEY)
+        except certificates.CertificateError as error:
+            raise PreparationError(str(error)) from error
     external = urlsplit(settings.DUS_EXTERNAL_URL).hostname or ""
     return certificates.ensure(
         state / "secrets", names=certificates.names_to_cover(settings.DUS_BIND, external), now=now

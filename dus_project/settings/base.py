@@ -27,6 +27,9 @@ DUS_HTTP_PORT = env.integer("DUS_HTTP_PORT", 8000, minimum=1, maximum=65535)
 DUS_HTTPS_PORT = env.integer("DUS_HTTPS_PORT", 8443, minimum=1, maximum=65535)
 DUS_WEB_WORKERS = env.integer("DUS_WEB_WORKERS", 1, minimum=1, maximum=256)
 DUS_WORKER_PROCESSES = env.integer("DUS_WORKER_PROCESSES", 2, minimum=1, maximum=256)
+# A certificate of the organisation's own, and its key; without them `make serve` makes a self-signed one.
+DUS_TLS_CERTIFICATE = env.text("DUS_TLS_CERTIFICATE", "")
+DUS_TLS_KEY = env.text("DUS_TLS_KEY", "")
 DUS_INTERNAL_URL = env.origin("DUS_INTERNAL_URL", f"http://127.0.0.1:{DUS_HTTP_PORT}")
 DUS_EXTERNAL_URL = env.origin("DUS_EXTERNAL_URL", f"https://127.0.0.1:{DUS_HTTPS_PORT}")
 DUS_INTERNAL_NETWORKS = env.networks(

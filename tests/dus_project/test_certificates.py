@@ -78,3 +78,23 @@ def test_names_are_covered_once_and_wildcards_not_at_all() -> None:
     assert {"localhost", "127.0.0.1", "::1", "phones.example.org", "192.0.2.7"} <= set(covered)
     assert not {ANY, "::", "a_b", ""} & set(covered)
     assert len(covered) == len(set(covered))
+
+
+def test_an_own_certificate_is_used_as_it_is(tmp_path: Path) -> None:
+    own = certificates.ensure(tmp_path, names=["phones.example.org"], now=NOW)
+
+    used = certificates.given(str(own.certificate), str(own.key))
+
+    assert (used.certificate, used.key, used.is_new) == (own.certificate, own.key, False)
+
+
+def test_an_own_certificate_that_cannot_be_used_is_named_with_its_setting(tmp_path: Path) -> None:
+    own = certificates.ensure(tmp_path / "own", names=NAMES, now=NOW)
+    other = certificates.ensure(tmp_path / "other", names=NAMES, now=NOW)
+
+    with pytest.raises(certificates.CertificateError, match="^DUS_TLS_CERTIFICATE="):
+        certificates.given("", str(own.key))
+    with pytest.raises(certificates.CertificateError, match="^DUS_TLS_KEY="):
+        certificates.given(str(own.certificate), str(own.certificate))
+    with pytest.raises(certificates.CertificateError, match="is not the key of"):
+        certificates.given(str(own.certificate), str(other.key))
