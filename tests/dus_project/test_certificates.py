@@ -92,9 +92,9 @@ def test_an_own_certificate_that_cannot_be_used_is_named_with_its_setting(tmp_pa
     own = certificates.ensure(tmp_path / "own", names=NAMES, now=NOW)
     other = certificates.ensure(tmp_path / "other", names=NAMES, now=NOW)
 
-    with pytest.raises(certificates.CertificateError, match="^DUS_TLS_CERTIFICATE="):
+    with pytest.raises(certificates.CertificateError, match=r"^DUS_TLS_CERTIFICATE="):
         certificates.given("", str(own.key))
-    with pytest.raises(certificates.CertificateError, match="^DUS_TLS_KEY="):
+    with pytest.raises(certificates.CertificateError, match=r"^DUS_TLS_KEY="):
         certificates.given(str(own.certificate), str(own.certificate))
     with pytest.raises(certificates.CertificateError, match="is not the key of"):
         certificates.given(str(own.certificate), str(other.key))
