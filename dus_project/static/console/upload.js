@@ -49,7 +49,7 @@
     start() {
       this.show("waiting", text.textWaiting);
       this.note("");
-      this.find(".sending").value = 0;
+      this.find("progress.sending").value = 0;
       this.root.classList.remove("failed");
       const problem = this.file.size === 0 ? text.textEmpty : this.file.size > limit && text.textTooLarge;
       if (problem) {
@@ -88,7 +88,7 @@
       this.request = request;
       this.show("uploading", text.textUploading);
       request.upload.addEventListener("progress", (event) => {
-        showProgress(this.find(".sending"), event.loaded, event.total);
+        showProgress(this.find("progress.sending"), event.loaded, event.total);
       });
       request.upload.addEventListener("load", () => {
         this.show("uploading", text.textStoring);
@@ -121,7 +121,7 @@
 
     refuse(problem, canRetry, label = text.textRefused) {
       this.root.classList.toggle("failed", problem !== "");
-      this.find(".sending").value = 0;
+      this.find("progress.sending").value = 0;
       this.show(problem ? "failed" : "cancelled", label);
       this.note(problem);
       if (problem) announce(`${this.file.name}: ${label}. ${problem}`);
@@ -140,7 +140,7 @@
         return;
       }
       this.buttons({});
-      showProgress(this.find(".sending"), 1, 1);
+      showProgress(this.find("progress.sending"), 1, 1);
       const link = this.find(".link");
       link.querySelector("a").href = answer.url;
       link.hidden = false;
@@ -157,14 +157,15 @@
     }
 
     extracting(state) {
+      if (state.state === "ready" || state.state === "failed") return;
       this.note(this.isKnown ? text.textKnown : "");
       if (state.state === "uploaded") this.show("uploaded", text.textQueued);
       if (state.state === "extracting") this.show("extracting", text.textExtracting);
-      showProgress(this.find(".extracting"), state.done, state.total);
+      showProgress(this.find("progress.extracting"), state.done, state.total);
     }
 
     ended(state) {
-      showProgress(this.find(".extracting"), state.state === "ready" ? 1 : 0, 1);
+      showProgress(this.find("progress.extracting"), state.state === "ready" ? 1 : 0, 1);
       this.root.classList.toggle("failed", state.state === "failed");
       const counts = text.textCounts.replace(/\{(\w+)\}/g, (_whole, name) =>
         name === "updates" ? state.updates : state.findings[name]);
