@@ -11,6 +11,7 @@ from devices.identity import DeviceTypeKey
 from devices.models import Device, DeviceType
 from updates.domain import versions
 from updates.domain.lifecycle import State
+from updates.domain.manifest import signature_for
 from updates.models import Package, Update, UpdateFile
 from updates.services import packages
 
@@ -116,6 +117,7 @@ def make_update(
             name=name,
             size=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
+            signature=signature_for(name, shape.files),
             path=f"{update.folder}/{name}",
         )
     return update

@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 
 INTERNAL_FOLDER: Final = "DeviceUpdateFiles_Int"
 EXTERNAL_FOLDER: Final = "DeviceUpdateFiles_Ext"
-_SIGNATURE: Final = ".cat"
 # From the one that says most about the device to the one that says least.
 _TELLING: Final = (
     Reason.OFFERS_DISABLED,
@@ -273,26 +272,17 @@ def _offerable(update: Update, files: Iterable[UpdateFile]) -> Offerable:
 
 
 def _modules(update: Update, files: tuple[UpdateFile, ...]) -> tuple[OfferedModule, ...]:
-    """The files as modules. `CPE.cat` is the signature of `CPE.nbt`, not a module of its own; it may be fetched, too."""
-    signatures = {_stem(file): file.name for file in files if _is_signature(file)}
-    signed = {_stem(file) for file in files if not _is_signature(file)}
+    """The files as modules. The signature of a file is no module of its own; it may be fetched, too."""
+    signatures = {file.signature for file in files}
     return tuple(
         OfferedModule(
             file=file.name,
-            signature="" if _is_signature(file) else signatures.get(_stem(file), ""),
+            signature=file.signature,
             version=update.version,
             timestamp=file.modified,
             size=file.size,
             sha256=file.sha256,
         )
         for file in files
-        if not (_is_signature(file) and _stem(file) in signed)
+        if file.name not in signatures
     )
-
-
-def _is_signature(file: UpdateFile) -> bool:
-    return file.name.casefold().endswith(_SIGNATURE)
-
-
-def _stem(file: UpdateFile) -> str:
-    return file.name.casefold().rpartition(".")[0]

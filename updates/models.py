@@ -198,6 +198,8 @@ class UpdateFile(models.Model):
     size = models.PositiveBigIntegerField(_("size"))
     sha256 = models.CharField(_("SHA-256"), max_length=64)
     modified = models.DateTimeField(_("modified"), null=True, blank=True)
+    # The name of the update's file that signs this one.
+    signature = models.CharField(_("signature file"), max_length=255, blank=True)
     # The whole path in the update store: what a download looks up.
     path = models.CharField(max_length=700, unique=True, editable=False)
 

@@ -23,6 +23,7 @@ from updates import ledger, store
 from updates.domain import versions
 from updates.domain.findings import Finding, Level
 from updates.domain.lifecycle import Action, State
+from updates.domain.manifest import signature_for
 from updates.models import Package, Update, UpdateFile
 from updates.store import SourceFile
 
@@ -190,6 +191,7 @@ def _insert(package: Package, device_type: DeviceType, update: NewUpdate, *, now
         release_notes=update.release_notes,
         imported_at=now,
     )
+    names = [file.name for file in update.files]
     UpdateFile.objects.bulk_create(
         UpdateFile(
             update=row,
@@ -197,6 +199,7 @@ def _insert(package: Package, device_type: DeviceType, update: NewUpdate, *, now
             size=file.size,
             sha256=file.sha256,
             modified=file.modified,
+            signature=file.signature or signature_for(file.name, names),
             path=f"{row.folder}/{file.name}",
         )
         for file in update.files

@@ -21,7 +21,8 @@ class StoreError(Exception):
 class SourceFile:
     """A file on its way into the store: what it must be, and how to open its bytes.
 
-    `movable` is the scratch file that holds the bytes when it may be moved instead of copied.
+    `movable` is the scratch file that holds the bytes when it may be moved instead of copied; `signature` is the
+    name of the file that signs this one, "" when none was named.
     """
 
     name: str
@@ -30,6 +31,7 @@ class SourceFile:
     modified: datetime | None
     open: Callable[[], IO[bytes]]
     movable: Path | None = None
+    signature: str = ""
 
 
 class _MovableFile(File[bytes]):

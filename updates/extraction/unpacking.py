@@ -16,7 +16,7 @@ from django.core.files.storage import Storage, default_storage
 
 from updates import cabinet, store
 from updates.domain.findings import Finding, Level
-from updates.domain.manifest import Manifest, MemberFile
+from updates.domain.manifest import Manifest, MemberFile, PlannedFile
 from updates.extraction.claims import Claim
 from updates.publishing import NewUpdate
 from updates.store import SourceFile, StoreError
@@ -52,19 +52,21 @@ class Unpacked:
                 release_notes=update.release_notes,
                 files=tuple(
                     # A file that two updates share is copied: moved, the second would not find it.
-                    self.source(file.member, name=file.name, movable=uses[file.member.index] == 1)
+                    self.source(file, movable=uses[file.member.index] == 1)
                     for file in update.files
                 ),
             )
             for update in manifest.updates
         ]
 
-    def source(self, member: MemberFile, *, name: str, movable: bool = True) -> SourceFile:
+    def source(self, file: PlannedFile, *, movable: bool = True) -> SourceFile:
         """A member on its way into a store, its bytes safe on the disk."""
+        member = file.member
         path = self._path(member.index)
         _sync(path)
         return SourceFile(
-            name=name,
+            name=file.name,
+            signature=file.signature,
             size=member.size,
             sha256=member.sha256,
             modified=member.modified,

@@ -64,6 +64,6 @@ def _examine(claim: Claim, package: Package) -> None:
         publishing.store_files(reservation, before_each=heartbeat.check)
         for member in plan.unassigned:
             heartbeat.check()
-            source = unpacked.source(member, name=str(member.index))
+            source = unpacked.source(manifest.PlannedFile(str(member.index), member))
             store.put(verdicts.unassigned_path(member.sha256), source, into=default_storage)
         verdicts.succeed(claim, package, reservation, unassigned=plan.unassigned, findings=findings)
