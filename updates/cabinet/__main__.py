@@ -27,20 +27,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m updates.cabinet", description="Look into a .cab file.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="names, sizes and methods, without unpacking").add_argument("file")
+    commands.add_parser("list", help="names, sizes and methods").add_argument("file")
     commands.add_parser("hash", help="the same and the SHA-256 of each member").add_argument("file")
     options = parser.parse_args(arguments)
     try:
         with _open(options.file) as source:
             inspection = inspect(source, limits=_LIMITS)
-            hashes = _hashes(source, inspection) if options.command == "hash" else {}
+            # For a list, too: what is listed can be opened.
+            hashes = _hashes(source, inspection)
     except CabinetError as error:
         return _fail(f"{error}. {error.remedy}" if error.remedy else str(error))
     except (OSError, ValueError) as error:
         return _fail(f"{options.file!a}: {getattr(error, 'strerror', None) or error}")
     except KeyboardInterrupt:
         return _fail("interrupted")
-    return _print(json.dumps({"members": _answer(inspection, hashes)}))
+    return _print(json.dumps({"members": _answer(inspection, hashes if options.command == "hash" else {})}))
 
 
 def _print(line: str) -> int:
