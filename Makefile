@@ -42,8 +42,8 @@ fix: .environment-dev  ## Format, and mend what the linters can
 	$(BIN)/ruff format .
 	-$(BIN)/djlint templates --reformat --quiet
 
-bench: .environment-dev  ## Measure the cabinet reader and the endpoints
-	$(BIN)/python -m bench
+bench: .environment-dev  ## Measure the cabinet reader
+	$(BIN)/python -m bench.cabinet
 
 messages: .environment-dev  ## Collect the texts to translate, and compile the translations (needs gettext)
 	$(BIN)/python manage.py makemessages --locale ja --no-location --ignore '.venv/*' --ignore 'state/*'
