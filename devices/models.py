@@ -6,6 +6,9 @@ from django.utils.translation import gettext_lazy as _
 
 from devices.identity import DeviceTypeKey, IdentifierKind
 
+NAME_LENGTH = 100
+NOTE_LENGTH = 1000
+
 
 class DeviceType(models.Model):
     """Family, brand, model, revision and locale: what an update is for.
@@ -78,8 +81,8 @@ class TestDevice(models.Model):
 
     kind = models.CharField(_("identifier type"), max_length=6, choices=Kind.choices, default=Kind.MAC)
     identifier = models.CharField(_("identifier"), max_length=64)
-    name = models.CharField(_("name"), max_length=100)
-    note = models.TextField(_("note"), blank=True, max_length=1000)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    note = models.TextField(_("note"), blank=True, max_length=NOTE_LENGTH)
     added_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.SET_NULL,

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from devices.identity import IdentifierKind, IdentityError, guess, normalise
-from devices.models import TestDevice
+from devices.models import NAME_LENGTH, NOTE_LENGTH, TestDevice
 from updates import authorisation, ledger
 from updates.domain.lifecycle import Action
 
@@ -112,6 +112,10 @@ def remove(devices: Iterable[TestDevice], *, by: User | None) -> int:
 
 
 def _identify(new: NewTestDevice) -> tuple[IdentifierKind, str]:
+    if len(new.name) > NAME_LENGTH:
+        raise TestDeviceError(_("The name is longer than %(longest)d characters.") % {"longest": NAME_LENGTH})
+    if len(new.note) > NOTE_LENGTH:
+        raise TestDeviceError(_("The note is longer than %(longest)d characters.") % {"longest": NOTE_LENGTH})
     try:
         if new.kind is None:
             return guess(new.identifier)
