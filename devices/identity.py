@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from devices.wording import NOTHING, WordedError, Wording
+from devices.wording import wording as _
+
 MAX_MAC_PAIRS = 20
 MAX_MAC_LENGTH = 3 * MAX_MAC_PAIRS - 1
 MAX_SERIAL_LENGTH = 64
@@ -31,9 +34,12 @@ _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
     + [f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"]
 )
+# Made once: a check is read for every request.
+_FAMILY, _BRAND, _MODEL = _("family"), _("brand"), _("model")
+_REVISION, _LOCALE = _("revision"), _("locale")
 
 
-class IdentityError(ValueError):
+class IdentityError(WordedError, ValueError):
     """A name that is not one; the text says what is wrong and which forms are accepted."""
 
 
@@ -57,9 +63,11 @@ def normalise_mac(text: str) -> str:
     """
     stripped = text.strip()
     if _MAC.fullmatch(stripped) is None:
-        message = (
-            f"{shown(stripped)} is not a MAC address; write six or more (at most {MAX_MAC_PAIRS}) two-digit hexadecimal pairs, "
-            "joined or all separated by - or all by :, such as 00-15-5D-0A-0B-0C, 00:15:5D:0A:0B:0C or 00155D0A0B0C"
+        message = _(
+            "%(text)s is not a MAC address; write six or more (at most %(pairs)d) two-digit hexadecimal pairs, "
+            "joined or all separated by - or all by :, such as 00-15-5D-0A-0B-0C, 00:15:5D:0A:0B:0C or 00155D0A0B0C",
+            text=shown(stripped),
+            pairs=MAX_MAC_PAIRS,
         )
         raise IdentityError(message)
     digits = stripped.replace("-", "").replace(":", "").upper()
@@ -70,7 +78,11 @@ def normalise_serial(text: str) -> str:
     """Give a serial number in upper case. Raises IdentityError."""
     stripped = text.strip()
     if _SERIAL.fullmatch(stripped) is None:
-        message = f"{shown(stripped)} is not a serial number; write 1 to {MAX_SERIAL_LENGTH} of the letters A to Z, digits, - and _"
+        message = _(
+            "%(text)s is not a serial number; write 1 to %(length)d of the letters A to Z, digits, - and _",
+            text=shown(stripped),
+            length=MAX_SERIAL_LENGTH,
+        )
         raise IdentityError(message)
     return stripped.upper()
 
@@ -92,46 +104,52 @@ def guess(text: str) -> tuple[IdentifierKind, str]:
     try:
         return IdentifierKind.SERIAL, normalise_serial(text)
     except IdentityError as error:
-        message = (
-            f"{shown(text.strip())} is neither a MAC address (six or more hexadecimal pairs, such as 00-15-5D-0A-0B-0C) "
-            f"nor a serial number (1 to {MAX_SERIAL_LENGTH} letters, digits, - and _)"
+        message = _(
+            "%(text)s is neither a MAC address (six or more hexadecimal pairs, such as 00-15-5D-0A-0B-0C) "
+            "nor a serial number (1 to %(length)d letters, digits, - and _)",
+            text=shown(text.strip()),
+            length=MAX_SERIAL_LENGTH,
         )
         raise IdentityError(message) from error
 
 
-def name_problem(text: str, *, max_length: int = MAX_PART_LENGTH) -> str:
+def name_problem(text: str, *, max_length: int = MAX_PART_LENGTH) -> Wording:
     """Say why a text cannot be one name in a path and on every common file system; empty when it can.
 
     The answer is the end of a sentence whose subject the caller knows: "is empty; ...".
     """
     if not text:
-        return "is empty; give it 1 or more characters"
+        return _("is empty; give it 1 or more characters")
     if len(text) > max_length or len(text.encode("utf-8", "replace")) > MAX_NAME_BYTES:
-        return f"is longer than {max_length} characters ({MAX_NAME_BYTES} bytes in UTF-8)"
-    problem = "" if _PLAIN_NAME.fullmatch(text) else _character_problem(text)
+        return _(
+            "is longer than %(length)d characters (%(bytes)d bytes in UTF-8)",
+            length=max_length,
+            bytes=MAX_NAME_BYTES,
+        )
+    problem = NOTHING if _PLAIN_NAME.fullmatch(text) else _character_problem(text)
     if not problem and text.partition(".")[0].rstrip().casefold() in _WINDOWS_DEVICES:
-        return "is a reserved name on Windows; choose another"
+        return _("is a reserved name on Windows; choose another")
     return problem
 
 
-def _character_problem(text: str) -> str:
+def _character_problem(text: str) -> Wording:
     if not text.isprintable():
-        return "has a control, invisible or text-direction character; remove it"
+        return _("has a control, invisible or text-direction character; remove it")
     if not _FORBIDDEN_IN_NAMES.isdisjoint(text):
-        return 'has one of / \\ : * ? " < > |; use letters, digits, spaces, - _ .'
+        return _('has one of / \\ : * ? " < > |; use letters, digits, spaces, - _ .')
     if text.strip(" .") != text:
-        return "begins or ends with a space or a dot; remove it"
-    return ""
+        return _("begins or ends with a space or a dot; remove it")
+    return NOTHING
 
 
-def _part(label: str, text: str) -> str:
+def _part(label: Wording, text: str) -> str:
     normal = text if text.isascii() else unicodedata.normalize("NFC", text)
     problem = name_problem(normal)
     if not problem and not normal.isascii():
         # Folding may lengthen ("ß" becomes "ss"), and the folded form is stored with the same width.
         problem = name_problem(_fold(normal))
     if problem:
-        raise IdentityError(f"{label} {shown(text)} {problem}")
+        raise IdentityError(_("%(part)s %(name)s %(problem)s", part=label, name=shown(text), problem=problem))
     return normal
 
 
@@ -153,11 +171,11 @@ class DeviceTypeKey:
     def of(cls, family: str, brand: str, model: str, revision: str, locale: str) -> Self:
         """Check the five parts. Raises IdentityError that names the part."""
         return cls(
-            family=_part("family", family),
-            brand=_part("brand", brand),
-            model=_part("model", model),
-            revision=_part("revision", revision),
-            locale=_part("locale", locale),
+            family=_part(_FAMILY, family),
+            brand=_part(_BRAND, brand),
+            model=_part(_MODEL, model),
+            revision=_part(_REVISION, revision),
+            locale=_part(_LOCALE, locale),
         )
 
     @property

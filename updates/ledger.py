@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
 
+from devices.wording import Wording
 from updates.domain.lifecycle import Action
 from updates.models import LedgerEntry, Package, ServiceState, Update
 
@@ -15,7 +16,10 @@ SYSTEM = "system"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What happened, in the ledger's words; `before` and `after` are states or versions."""
+    """What happened, in the ledger's words; `before` and `after` are states or versions.
+
+    The reason is what somebody wrote, or the service's own words.
+    """
 
     action: Action
     subject: str
@@ -23,7 +27,7 @@ class Entry:
     package: Package | None = None
     before: str = ""
     after: str = ""
-    reason: str = ""
+    reason: str | Wording = ""
 
 
 def record(entry: Entry, *, by: User | None, now: datetime | None = None) -> None:
@@ -39,6 +43,7 @@ def record(entry: Entry, *, by: User | None, now: datetime | None = None) -> Non
         before=entry.before[:100],
         after=entry.after[:100],
         reason=entry.reason,
+        reason_words=entry.reason.to_json() if isinstance(entry.reason, Wording) and entry.reason else {},
     )
 
 

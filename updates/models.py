@@ -4,15 +4,26 @@ The constraints keep what must stay true whatever code runs: at most one pending
 per device type and update type, one package per content, one update per version.
 """
 
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from devices.models import Device, DeviceType
+from devices.wording import Wording, plain
 from updates.domain.findings import Level
 from updates.domain.lifecycle import Action, State
+
+
+def _worded(text: str, words: object) -> Wording:
+    """The wording of a stored English text; the text as it is, when there is none or it says something else."""
+    try:
+        found = Wording.from_json(words)
+    except ValueError:
+        return plain(text)
+    return found if found == text else plain(text)
 
 
 class Package(models.Model):
@@ -71,7 +82,10 @@ class Package(models.Model):
 
 
 class Finding(models.Model):
-    """One result of one check of a package, in the order in which they were made."""
+    """One result of one check of a package, in the order in which they were made.
+
+    The texts are English, for searching and for programs; `words` has what they are made of, for the console.
+    """
 
     class Level(models.TextChoices):
         PASS = Level.PASS.value, _("Pass")
@@ -84,6 +98,7 @@ class Finding(models.Model):
     member = models.CharField(_("member"), max_length=600, blank=True)
     message = models.TextField(_("message"))
     remedy = models.TextField(_("remedy"), blank=True)
+    words = models.JSONField(default=dict, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("finding")
@@ -92,6 +107,27 @@ class Finding(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+    def worded(self, part: Literal["member", "message", "remedy"]) -> Wording:
+        """One of the texts, ready to be said in any language."""
+        texts = {"member": self.member, "message": self.message, "remedy": self.remedy}
+        words = self.words if isinstance(self.words, dict) else {}
+        return _worded(texts[part], words.get(part))
+
+    @property
+    def member_shown(self) -> str:
+        """The member in the language of the page."""
+        return self.worded("member").said(gettext)
+
+    @property
+    def message_shown(self) -> str:
+        """The message in the language of the page."""
+        return self.worded("message").said(gettext)
+
+    @property
+    def remedy_shown(self) -> str:
+        """The remedy in the language of the page."""
+        return self.worded("remedy").said(gettext)
 
 
 class Update(models.Model):
@@ -288,6 +324,8 @@ class LedgerEntry(models.Model):
     before = models.CharField(_("before"), max_length=100, blank=True)
     after = models.CharField(_("after"), max_length=100, blank=True)
     reason = models.TextField(_("reason"), blank=True)
+    # What the reason is made of, where the service itself wrote it.
+    reason_words = models.JSONField(default=dict, blank=True, editable=False)
 
     objects = LedgerEntryQuerySet.as_manager()
 
@@ -306,6 +344,11 @@ class LedgerEntry(models.Model):
 
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         raise TypeError("The ledger is append-only; nothing is removed from it.")
+
+    @property
+    def reason_shown(self) -> str:
+        """The reason; in the language of the page, where the service itself wrote it."""
+        return _worded(self.reason, self.reason_words).said(gettext)
 
 
 class ServiceState(models.Model):

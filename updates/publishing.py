@@ -19,6 +19,8 @@ from django.db.models import QuerySet
 
 from devices.identity import DeviceTypeKey
 from devices.models import DeviceType
+from devices.wording import NOTHING, WordedError
+from devices.wording import wording as _
 from updates import ledger, store
 from updates.domain import versions
 from updates.domain.findings import Finding, Level
@@ -27,8 +29,16 @@ from updates.domain.manifest import signature_for
 from updates.models import Package, Update, UpdateFile
 from updates.store import SourceFile
 
+_STATES = {
+    State.IMPORTING: _("Importing"),
+    State.PENDING: _("Pending"),
+    State.APPROVED: _("Approved"),
+    State.SUPERSEDED: _("Superseded"),
+    State.REJECTED: _("Rejected"),
+}
 
-class Busy(Exception):  # noqa: N818 - not an error of anybody: try again later
+
+class Busy(WordedError):  # noqa: N818 - not an error of anybody: try again later
     """Another package is importing the same version at this moment."""
 
 
@@ -88,7 +98,9 @@ def reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) ->
                 # Not even the new device types remain, and what a killed attempt reserved is still known.
                 transaction.set_rollback(True)
     except IntegrityError as error:
-        raise Busy(f"one of the versions of {package.file_name} was reserved at this moment") from error
+        raise Busy(
+            _("one of the versions of %(file)s was reserved at this moment", file=package.file_name)
+        ) from error
     return reservation
 
 
@@ -158,7 +170,7 @@ def publish(reservation: Reservation, *, by: User | None, now: datetime) -> list
             state=State.PENDING, imported_at=now
         )
         if won != 1:
-            raise Busy(f"{update} was taken over by another attempt to import it")
+            raise Busy(_("%(update)s was taken over by another attempt to import it", update=str(update)))
         entry = ledger.Entry(
             action=Action.IMPORTED,
             subject=str(row),
@@ -216,7 +228,13 @@ def _spelling(device_type: DeviceType, update_type: str) -> str:
 def _compare(existing: Update, update: NewUpdate) -> Finding:
     """The verdict on an update whose version exists already."""
     if existing.state == State.IMPORTING:
-        raise Busy(f"{update} is being imported from {existing.package.file_name} at this moment")
+        raise Busy(
+            _(
+                "%(update)s is being imported from %(file)s at this moment",
+                update=str(update),
+                file=existing.package.file_name,
+            )
+        )
     stored = {file.name: file.sha256 for file in existing.files.all()}
     given = {file.name: file.sha256 for file in update.files}
     if stored == given:
@@ -224,19 +242,27 @@ def _compare(existing: Update, update: NewUpdate) -> Finding:
             level=Level.WARNING,
             check="duplicate",
             member="",
-            message=f"{update} exists already with the same files; it is {existing.get_state_display()}.",
-            remedy=""
+            message=_(
+                "%(update)s exists already with the same files; it is %(state)s.",
+                update=str(update),
+                state=_STATES[State(existing.state)],
+            ),
+            remedy=NOTHING
             if existing.state in {State.PENDING, State.APPROVED}
-            else "To offer it again, remove the existing update first, then import this package again.",
+            else _("To offer it again, remove the existing update first, then import this package again."),
         )
     differing = sorted(name for name in stored.keys() | given.keys() if stored.get(name) != given.get(name))
     return Finding(
         level=Level.FAILURE,
         check="conflict",
         member=", ".join(differing),
-        message=f"{update} exists already with other files, from {existing.package.file_name}. "
-        "A version that was published never changes its bytes.",
-        remedy="Give the update a new version, or remove the existing one first if no device runs it.",
+        message=_(
+            "%(update)s exists already with other files, from %(file)s. "
+            "A version that was published never changes its bytes.",
+            update=str(update),
+            file=existing.package.file_name,
+        ),
+        remedy=_("Give the update a new version, or remove the existing one first if no device runs it."),
     )
 
 
@@ -248,7 +274,7 @@ def _supersede(pending: Update, by_update: Update, *, by: User | None, now: date
         update=pending,
         before=State.PENDING.value,
         after=State.SUPERSEDED.value,
-        reason=f"{by_update.version} was imported while this version was pending",
+        reason=_("%(version)s was imported while this version was pending", version=by_update.version),
     )
     ledger.record(entry, by=by, now=now)
 
@@ -258,6 +284,14 @@ def _lower_than_pending(pending: Update, update: NewUpdate) -> Finding:
         level=Level.WARNING,
         check="version",
         member="",
-        message=f"{update} is lower than {pending.version}, which was pending until now.",
-        remedy=f"If this was not meant, reject {update.version} and import {pending.version} again.",
+        message=_(
+            "%(update)s is lower than %(pending)s, which was pending until now.",
+            update=str(update),
+            pending=pending.version,
+        ),
+        remedy=_(
+            "If this was not meant, reject %(version)s and import %(pending)s again.",
+            version=update.version,
+            pending=pending.version,
+        ),
     )

@@ -6,15 +6,34 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 from xml.parsers import expat
 
+from devices.wording import Wording, plain
+from devices.wording import wording as _
+
 _ENCODINGS: Final = frozenset({"utf-8", "utf-16", "us-ascii", "iso-8859-1"})
 # Between a namespace and a name; a space cannot stand in either.
 _SEPARATOR: Final = " "
+# What expat says of most faults; its other words, and those of other releases, stay as they are.
+_FAULTS: Final = {
+    str(fault): fault
+    for fault in (
+        _("syntax error"),
+        _("no element found"),
+        _("not well-formed (invalid token)"),
+        _("unclosed token"),
+        _("mismatched tag"),
+        _("duplicate attribute"),
+        _("junk after document element"),
+        _("undefined entity"),
+        _("unbound prefix"),
+        _("XML or text declaration not at start of entity"),
+    )
+}
 
 
 class XmlError(ValueError):
     """A text that is not acceptable XML: the line (from 1; 0 when there is none) and the reason."""
 
-    def __init__(self, line: int, reason: str) -> None:
+    def __init__(self, line: int, reason: Wording) -> None:
         super().__init__(f"line {line}: {reason}" if line else reason)
         self.line = line
         self.reason = reason
@@ -88,25 +107,33 @@ class _Reader:
         self._parser.CharacterDataHandler = self._characters
         self._parser.XmlDeclHandler = self._declaration
         self._parser.StartDoctypeDeclHandler = self._refuser(
-            "a document type (DOCTYPE) is not accepted; remove it"
+            _("a document type (DOCTYPE) is not accepted; remove it")
         )
-        self._parser.EntityDeclHandler = self._refuser("entity declarations are not accepted; remove them")
+        self._parser.EntityDeclHandler = self._refuser(_("entity declarations are not accepted; remove them"))
         self._parser.ExternalEntityRefHandler = self._refuser(
-            "external entities are not accepted; remove them"
+            _("external entities are not accepted; remove them")
         )
 
     def run(self, data: bytes) -> None:
         if len(data) > self._limits.size:
-            raise XmlError(0, f"the document has {len(data)} bytes; {self._limits.size} are accepted")
+            raise XmlError(
+                0,
+                _(
+                    "the document has %(size)d bytes; %(most)d are accepted",
+                    size=len(data),
+                    most=self._limits.size,
+                ),
+            )
         try:
             self._parser.Parse(data, True)  # noqa: FBT003 - the parser takes it by position only
         except expat.ExpatError as error:
-            raise XmlError(error.lineno, expat.ErrorString(error.code) or "not well-formed") from error
+            fault = expat.ErrorString(error.code) or "not well-formed"
+            raise XmlError(error.lineno, _FAULTS.get(fault) or plain(fault)) from error
 
-    def _fail(self, reason: str) -> XmlError:
+    def _fail(self, reason: Wording) -> XmlError:
         return XmlError(self._parser.CurrentLineNumber, reason)
 
-    def _refuser(self, reason: str) -> Callable[..., int]:
+    def _refuser(self, reason: Wording) -> Callable[..., int]:
         def refuse(*_arguments: object) -> int:
             raise self._fail(reason)
 
@@ -115,7 +142,12 @@ class _Reader:
     def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
         # Anything else would be decoded by whatever codec Python has under that name.
         if encoding is not None and encoding.lower() not in _ENCODINGS:
-            raise self._fail(f"the encoding is not accepted; use one of {', '.join(sorted(_ENCODINGS))}")
+            raise self._fail(
+                _(
+                    "the encoding is not accepted; use one of %(encodings)s",
+                    encodings=", ".join(sorted(_ENCODINGS)),
+                )
+            )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = _local(name) if _SEPARATOR in name else name
@@ -125,9 +157,9 @@ class _Reader:
         limits = self._limits
         self._nodes += 1 + len(attributes)
         if self._nodes > limits.nodes:
-            raise self._fail(f"more than {limits.nodes} elements and attributes")
+            raise self._fail(_("more than %(most)d elements and attributes", most=limits.nodes))
         if len(self._stack) >= limits.depth:
-            raise self._fail(f"elements are nested more than {limits.depth} deep")
+            raise self._fail(_("elements are nested more than %(most)d deep", most=limits.depth))
         if attributes:
             attributes = self._named(attributes)
         self._stack.append((local, attributes, self._parser.CurrentLineNumber, [], []))
@@ -135,9 +167,9 @@ class _Reader:
     def _named(self, attributes: dict[str, str]) -> dict[str, str]:
         named = {_local(key): value for key, value in attributes.items()}
         if len(named) != len(attributes):
-            raise self._fail("an element has two attributes of one name in different namespaces")
+            raise self._fail(_("an element has two attributes of one name in different namespaces"))
         if any(len(value) > self._limits.text for value in named.values()):
-            raise self._fail(f"an attribute has more than {self._limits.text} characters")
+            raise self._fail(_("an attribute has more than %(most)d characters", most=self._limits.text))
         return named
 
     def _characters(self, text: str) -> None:
@@ -150,6 +182,6 @@ class _Reader:
         name, attributes, line, texts, children = self._stack.pop()
         text = "".join(texts).strip() if texts else ""
         if len(text) > self._limits.text:
-            raise self._fail(f"a text has more than {self._limits.text} characters")
+            raise self._fail(_("a text has more than %(most)d characters", most=self._limits.text))
         element = Element(name, attributes, text, line, tuple(children))
         (self._stack[-1][4] if self._stack else self.document).append(element)

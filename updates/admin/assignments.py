@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 
 from django import forms
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from devices.identity import MAX_PART_LENGTH, DeviceTypeKey, IdentityError, name_problem
 from devices.models import DeviceType
+from devices.wording import Wording, wording
 from updates.domain import versions
 from updates.models import Package, UnassignedFile, Update
 from updates.services.packages import Assignment
@@ -16,12 +18,14 @@ PARTS = ("family", "brand", "model", "revision", "locale")
 # What stands in for the other parts while one is checked, so that its error appears beside its own field.
 _SOUND = dict.fromkeys(PARTS, "x")
 _USUAL_UPDATE_TYPE = "CPE"
+_UPDATE_TYPE = gettext_noop("the update type %(problem)s")
 
 
-def sentence(text: str) -> str:
+def sentence(words: Wording) -> str:
     """A message of the plain-Python rules, which end other people's sentences, as one of its own."""
+    text = words.said(gettext)
     whole = text[:1].upper() + text[1:]
-    return whole if whole.endswith((".", "。")) else f"{whole}."
+    return whole if whole.endswith((".", "。")) else gettext("%(sentence)s.") % {"sentence": whole}
 
 
 def _part_field(label: StrOrPromise, name: str) -> forms.CharField:
@@ -80,14 +84,14 @@ class AssignmentForm(forms.Form):
         update_type: str = self.cleaned_data["update_type"]
         problem = name_problem(update_type)
         if problem:
-            raise forms.ValidationError(sentence(f"the update type {problem}"))
+            raise forms.ValidationError(sentence(wording(_UPDATE_TYPE, problem=problem)))
         return update_type
 
     def clean_version(self) -> str:
         try:
             return versions.parse(self.cleaned_data["version"])
         except versions.VersionError as error:
-            raise forms.ValidationError(sentence(str(error))) from error
+            raise forms.ValidationError(sentence(error.wording)) from error
 
     def clean(self) -> None:
         written = {part: str(self.cleaned_data.get(part) or "") for part in PARTS}
@@ -133,6 +137,6 @@ class AssignmentForm(forms.Form):
                 DeviceTypeKey.of(**(_SOUND | {part: text}))
             except IdentityError as error:
                 if part not in self.errors:
-                    self.add_error(part, sentence(str(error)))
+                    self.add_error(part, sentence(error.wording))
         if self.errors.keys().isdisjoint(PARTS):
             self.cleaned_data["key"] = DeviceTypeKey.of(**written)

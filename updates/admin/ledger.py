@@ -26,12 +26,12 @@ class Subject(TypedDict):
 class LedgerEntryAdmin(FactsOnly, admin.ModelAdmin[LedgerEntry]):
     """The ledger, newest first."""
 
-    list_display = ("at", "action", "subject_shown", "before", "after", "actor_name", "reason")
+    list_display = ("at", "action", "subject_shown", "before", "after", "actor_name", "reason_shown")
     list_filter = ("action", ("actor_name", admin.AllValuesFieldListFilter), "at")
     search_fields = ("subject", "actor_name", "reason", "before", "after")
     search_help_text = _("Update, who, reason…")
     date_hierarchy = "at"
-    fields = ("at", "action", "actor_name", "subject_shown", "before", "after", "reason")
+    fields = ("at", "action", "actor_name", "subject_shown", "before", "after", "reason_shown")
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -51,3 +51,7 @@ class LedgerEntryAdmin(FactsOnly, admin.ModelAdmin[LedgerEntry]):
             return entry.subject
         url = reverse("admin:updates_update_change", args=[entry.update_number])
         return format_html('<a href="{}">{}</a>', url, entry.subject)
+
+    @admin.display(description=_("reason"), ordering="reason")
+    def reason_shown(self, entry: LedgerEntry) -> str:
+        return entry.reason_shown

@@ -63,7 +63,10 @@ def parse(text: str) -> list[NewTestDevice]:
         else:
             try:
                 found.append(_device(dict(zip(columns, cells, strict=False)), surplus=cells[len(columns) :]))
-            except (IdentityError, ValueError) as error:
+            except IdentityError as error:
+                said = error.wording.said(_)
+                problems.append(_("Line %(line)d: %(error)s") % {"line": line, "error": said})
+            except ValueError as error:
                 problems.append(_("Line %(line)d: %(error)s") % {"line": line, "error": error})
         first = False
     if len(found) > MAX_LINES:

@@ -53,7 +53,7 @@ class TestDeviceForm(forms.ModelForm[TestDevice]):
         try:
             kind, identifier = _identify(cleaned.get("kind", ""), written)
         except IdentityError as error:
-            self.add_error("identifier", sentence(str(error)))
+            self.add_error("identifier", sentence(error.wording))
             return cleaned
         cleaned["kind"], cleaned["identifier"] = kind.value, identifier
         others = TestDevice.objects.filter(kind=kind.value, identifier=identifier).exclude(

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from typing import BinaryIO
 
+from devices.wording import wording as _
 from updates.cabinet.decoding import decode
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.inspection import Inspection, inspect
@@ -61,7 +62,7 @@ def _open(path: str) -> BinaryIO:
     if stat.S_ISREG(os.fstat(source.fileno()).st_mode):
         return source
     source.close()
-    raise CabinetError("file", "it is not a regular file")
+    raise CabinetError(_("file"), _("it is not a regular file"))
 
 
 def _hashes(source: BinaryIO, inspection: Inspection) -> dict[int, str]:

@@ -3,6 +3,8 @@
 from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
+from devices.wording import Wording
+from devices.wording import wording as _
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.inspection import Inspection, Member
 from updates.cabinet.limits import BLOCK_BYTES, DEFAULTS, Limits
@@ -36,10 +38,10 @@ def decode_within(
         for index in order:
             chunks = _chunks(child, inspection, inspection.members[index].size)
             yield inspection.members[index], chunks
-            for _ in chunks:
+            for _rest in chunks:
                 pass
         if child.read(1):
-            raise CabinetError("decoding", "the decoder gave more bytes than promised")
+            raise CabinetError(_("decoding"), _("the decoder gave more bytes than promised"))
         _judge(child, inspection)
 
 
@@ -49,7 +51,7 @@ def _chunks(child: Child, inspection: Inspection, size: int) -> Iterator[bytes]:
         data = child.read(left)
         if not data:
             _judge(child, inspection)
-            raise CabinetError("decoding", "the decoder gave fewer bytes than promised")
+            raise CabinetError(_("decoding"), _("the decoder gave fewer bytes than promised"))
         left -= len(data)
         yield data
 
@@ -58,14 +60,19 @@ def _judge(child: Child, inspection: Inspection) -> None:
     # The child counts only the folders that have bytes.
     folders = [number for number, folder in enumerate(inspection.folders) if folder.size]
 
-    def place(folder: int, block: int) -> str:
+    def place(folder: int, block: int) -> Wording:
         number = folders[folder]
         start = block * BLOCK_BYTES
         for index in inspection.folders[number].members:
             member = inspection.members[index]
             if start < member.size:
-                return f"{place_of(index, member.name)} (folder {number}, block {block})"
+                return _(
+                    "%(member)s (folder %(folder)d, block %(block)d)",
+                    member=place_of(index, member.name),
+                    folder=number,
+                    block=block,
+                )
             start -= member.size
-        return f"folder {number}, block {block}"
+        return _("folder %(folder)d, block %(block)d", folder=number, block=block)
 
     child.verdict(place)

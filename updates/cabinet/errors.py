@@ -1,5 +1,7 @@
 """The one error this package raises about a cabinet."""
 
+from devices.wording import NOTHING, Wording
+
 
 class CabinetError(Exception):
     """A cabinet is refused: where, why and, if somebody can do something about it, what.
@@ -10,7 +12,7 @@ class CabinetError(Exception):
     cabinet would be wrong there.
     """
 
-    def __init__(self, place: str, reason: str, remedy: str = "") -> None:
+    def __init__(self, place: Wording, reason: Wording, remedy: Wording = NOTHING) -> None:
         super().__init__(place, reason, remedy)
         self.place = place
         self.reason = reason

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
+from devices.wording import wording as _
 from updates.cabinet.decoding import decode_within
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.inspection import Inspection, Member, Method, inspect
@@ -95,15 +96,21 @@ class _Tree:
         self._known += inspection.unpacked
         if self._members > limits.tree_members:
             raise CabinetError(
-                "header", f"all cabinets have more than the {limits.tree_members} members allowed"
+                _("header"),
+                _("all cabinets have more than the %(most)d members allowed", most=limits.tree_members),
             )
         if self._known > limits.tree_bytes:
             raise CabinetError(
-                "header", f"all cabinets unpack to more than the {limits.tree_bytes} bytes allowed"
+                _("header"),
+                _("all cabinets unpack to more than the %(most)d bytes allowed", most=limits.tree_bytes),
             )
         if self._known > max(limits.ratio_from_bytes, limits.ratio * self._outermost_bytes):
             raise CabinetError(
-                "header", f"all cabinets unpack to more than {limits.ratio} times the outermost's size"
+                _("header"),
+                _(
+                    "all cabinets unpack to more than %(ratio)d times the outermost's size",
+                    ratio=limits.ratio,
+                ),
             )
 
     def _store(self, member: Member, chunks: Iterator[bytes], path: tuple[str, ...]) -> None:
@@ -143,17 +150,23 @@ class _Tree:
         return digest.hexdigest(), start
 
     def _open_nested(self, source: BinaryIO, member: Member, path: tuple[str, ...]) -> None:
-        place = f"cabinet {member.name!a}"
+        place = _("cabinet %(name)s", name=ascii(member.name))
         self._nested += 1
         if self._nested > self._limits.nested_cabinets:
             raise CabinetError(
-                place, f"there are more than the {self._limits.nested_cabinets} nested cabinets allowed"
+                place,
+                _(
+                    "there are more than the %(most)d nested cabinets allowed",
+                    most=self._limits.nested_cabinets,
+                ),
             )
         if len(path) >= self._limits.depth:
             raise CabinetError(
-                place, f"cabinets are nested deeper than the {self._limits.depth} levels allowed"
+                place,
+                _("cabinets are nested deeper than the %(most)d levels allowed", most=self._limits.depth),
             )
         try:
             self.open(source, path=(*path, member.name))
         except CabinetError as error:
-            raise CabinetError(f"{place}, {error.place}", error.reason, error.remedy) from error
+            inside = _("%(outer)s, %(inner)s", outer=place, inner=error.place)
+            raise CabinetError(inside, error.reason, error.remedy) from error

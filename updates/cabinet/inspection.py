@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import BinaryIO, Literal
 
+from devices.wording import Wording
+from devices.wording import wording as _
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.layout import (
     DATA,
@@ -91,11 +93,18 @@ def inspect(source: BinaryIO, *, limits: Limits = DEFAULTS) -> Inspection:
     """
     size = source.seek(0, os.SEEK_END)
     if size > limits.cabinet_bytes:
-        raise CabinetError("file", f"its {size} bytes are more than the {limits.cabinet_bytes} allowed")
+        raise CabinetError(_("file"), _too_many_bytes(size, limits.cabinet_bytes))
     header = read_header(source)
     _check_extent(header, size, limits)
     if header.folders > limits.folders:
-        raise CabinetError("header", f"{header.folders} folders are more than the {limits.folders} allowed")
+        raise CabinetError(
+            _("header"),
+            _(
+                "%(count)d folders are more than the %(most)d allowed",
+                count=header.folders,
+                most=limits.folders,
+            ),
+        )
     folder_entries = read_folders(source, header)
     files, files_end = read_files(source, header, size, limits)
     contents = _contents(files, header.folders)
@@ -115,14 +124,28 @@ def _check_extent(header: Header, size: int, limits: Limits) -> None:
         return
     if header.cabinet_bytes > size:
         raise CabinetError(
-            "header",
-            f"the cabinet says it has {header.cabinet_bytes} bytes, the file has {size}",
-            "The file is incomplete: fetch it again.",
+            _("header"),
+            _(
+                "the cabinet says it has %(said)d bytes, the file has %(size)d",
+                said=header.cabinet_bytes,
+                size=size,
+            ),
+            _("The file is incomplete: fetch it again."),
         )
     if header.signature_at != header.cabinet_bytes or header.signature_at + header.signature_bytes != size:
-        raise CabinetError("header", f"{size - header.cabinet_bytes} bytes follow the end of the cabinet")
+        raise CabinetError(
+            _("header"),
+            _("%(count)d bytes follow the end of the cabinet", count=size - header.cabinet_bytes),
+        )
     if header.signature_bytes > limits.signature_bytes:
-        raise CabinetError("signature", f"it is longer than the {limits.signature_bytes} bytes allowed")
+        raise CabinetError(
+            _("signature"),
+            _("it is longer than the %(most)d bytes allowed", most=limits.signature_bytes),
+        )
+
+
+def _too_many_bytes(size: int, most: int) -> Wording:
+    return _("its %(size)d bytes are more than the %(most)d allowed", size=size, most=most)
 
 
 def _contents(files: tuple[FileEntry, ...], folders: int) -> list[list[int]]:
@@ -132,35 +155,48 @@ def _contents(files: tuple[FileEntry, ...], folders: int) -> list[list[int]]:
     for index, entry in enumerate(files):
         if entry.folder >= folders:
             raise CabinetError(
-                place_of(index, entry.name), f"it is in folder {entry.folder}, which does not exist"
+                place_of(index, entry.name),
+                _("it is in folder %(folder)d, which does not exist", folder=entry.folder),
             )
         if entry.offset != ends[entry.folder]:
             fault = (
-                "overlaps the one before" if entry.offset < ends[entry.folder] else "leaves a gap before it"
+                _("its place in folder %(folder)d overlaps the one before", folder=entry.folder)
+                if entry.offset < ends[entry.folder]
+                else _("its place in folder %(folder)d leaves a gap before it", folder=entry.folder)
             )
-            raise CabinetError(place_of(index, entry.name), f"its place in folder {entry.folder} {fault}")
+            raise CabinetError(place_of(index, entry.name), fault)
         ends[entry.folder] += entry.size
         contents[entry.folder].append(index)
     return contents
 
 
 def _folder(number: int, entry: FolderEntry, files: tuple[FileEntry, ...], indexes: list[int]) -> Folder:
-    place = f"folder {number}"
+    place = _("folder %(folder)d", folder=number)
     code = entry.kind & 0x0F
     if code >= len(METHODS):
-        raise CabinetError(place, f"compression type {code} does not exist")
+        raise CabinetError(place, _("compression type %(code)d does not exist", code=code))
     method = METHODS[code]
     window = entry.kind >> 8 & 0x1F
     if method in WINDOW_BITS and window not in WINDOW_BITS[method]:
-        raise CabinetError(place, f"a window of {window} bits is not possible with {method}")
+        raise CabinetError(
+            place,
+            _("a window of %(bits)d bits is not possible with %(method)s", bits=window, method=method),
+        )
     size = sum(files[index].size for index in indexes)
     if size > FORMAT_FOLDER_BYTES:
-        raise CabinetError(place, "its members are larger than a folder can be")
+        raise CabinetError(place, _("its members are larger than a folder can be"))
     if not indexes:
-        raise CabinetError(place, "it has no members")
+        raise CabinetError(place, _("it has no members"))
     # An empty folder may have one empty block: some packers write it.
     if entry.blocks != -(-size // BLOCK_BYTES) and (size, entry.blocks) != (0, 1):
-        raise CabinetError(place, f"{entry.blocks} blocks do not hold the {size} bytes of its members")
+        raise CabinetError(
+            place,
+            _(
+                "%(blocks)d blocks do not hold the %(size)d bytes of its members",
+                blocks=entry.blocks,
+                size=size,
+            ),
+        )
     return Folder(method, entry.kind, entry.data_at, entry.blocks, size, tuple(indexes))
 
 
@@ -197,31 +233,40 @@ def _check_sizes(members: tuple[Member, ...], size: int, limits: Limits) -> int:
         if member.size > limits.member_bytes:
             raise CabinetError(
                 place_of(member.index, member.name),
-                f"its {member.size} bytes are more than the {limits.member_bytes} allowed",
+                _too_many_bytes(member.size, limits.member_bytes),
             )
     unpacked = sum(member.size for member in members)
     if unpacked > limits.tree_bytes:
         raise CabinetError(
-            "header", f"{unpacked} unpacked bytes are more than the {limits.tree_bytes} allowed"
+            _("header"),
+            _(
+                "%(count)d unpacked bytes are more than the %(most)d allowed",
+                count=unpacked,
+                most=limits.tree_bytes,
+            ),
         )
     if unpacked > max(limits.ratio_from_bytes, limits.ratio * size):
-        raise CabinetError("header", f"it would unpack to more than {limits.ratio} times its size")
+        raise CabinetError(
+            _("header"), _("it would unpack to more than %(ratio)d times its size", ratio=limits.ratio)
+        )
     return unpacked
 
 
 def _check_blocks(source: BinaryIO, header: Header, folders: tuple[Folder, ...], files_end: int) -> None:
     """Every block inside the cabinet, of the size its place demands, and no two areas of the file overlapping."""
-    areas = [(0, files_end, "the tables")]
+    areas = [(0, files_end, _("the tables"))]
     for number, folder in enumerate(folders):
         end = _check_folder_blocks(source, header, number, folder)
         if folder.blocks:
-            areas.append((folder.data_at, end, f"the blocks of folder {number}"))
+            areas.append((folder.data_at, end, _("the blocks of folder %(folder)d", folder=number)))
     areas.sort()
-    for (_, end, one), (start, _, other) in pairwise(areas):
+    for (_start, end, one), (start, _end, other) in pairwise(areas):
         if start < end:
-            raise CabinetError("layout", f"{one} and {other} overlap")
+            raise CabinetError(_("layout"), _("%(one)s and %(other)s overlap", one=one, other=other))
     if areas[-1][1] > header.cabinet_bytes:
-        raise CabinetError("layout", f"{areas[-1][2]} reaches beyond the end of the cabinet")
+        raise CabinetError(
+            _("layout"), _("%(area)s reaches beyond the end of the cabinet", area=areas[-1][2])
+        )
 
 
 def _check_folder_blocks(source: BinaryIO, header: Header, number: int, folder: Folder) -> int:
@@ -229,16 +274,30 @@ def _check_folder_blocks(source: BinaryIO, header: Header, number: int, folder: 
     position = folder.data_at
     left = folder.size
     for block in range(folder.blocks):
-        place = f"folder {number}, block {block}"
-        _, packed, unpacked = DATA.unpack(take(source, position, DATA.size, place))
+        place = _("folder %(folder)d, block %(block)d", folder=number, block=block)
+        _sum, packed, unpacked = DATA.unpack(take(source, position, DATA.size, place))
         position += DATA.size + header.data_reserve + packed
         if unpacked != min(left, BLOCK_BYTES):
-            raise CabinetError(place, f"it holds {unpacked} bytes where {min(left, BLOCK_BYTES)} belong")
+            raise CabinetError(
+                place,
+                _(
+                    "it holds %(size)d bytes where %(due)d belong",
+                    size=unpacked,
+                    due=min(left, BLOCK_BYTES),
+                ),
+            )
         if packed > LONGEST_PACKED_BLOCK or (unpacked and not packed):
-            raise CabinetError(place, f"a packed size of {packed} bytes is not possible")
+            raise CabinetError(place, _("a packed size of %(size)d bytes is not possible", size=packed))
         if folder.method == "none" and packed != unpacked:
-            raise CabinetError(place, f"its {packed} bytes are not packed, yet it should hold {unpacked}")
+            raise CabinetError(
+                place,
+                _(
+                    "its %(packed)d bytes are not packed, yet it should hold %(size)d",
+                    packed=packed,
+                    size=unpacked,
+                ),
+            )
         if position > header.cabinet_bytes:
-            raise CabinetError(place, "it reaches beyond the end of the cabinet")
+            raise CabinetError(place, _("it reaches beyond the end of the cabinet"))
         left -= unpacked
     return position

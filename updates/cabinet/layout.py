@@ -4,6 +4,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from devices.wording import Wording
+from devices.wording import wording as _
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.limits import Limits
 
@@ -21,7 +23,7 @@ NAME_IS_UTF8 = 0x80
 FIRST_SPANNING_FOLDER = 0xFFFD
 LONGEST_NAME = 255
 
-SPANNED_REMEDY = (
+SPANNED_REMEDY = _(
     "Join the set into one cabinet, or ask whoever made it for a single cabinet, and upload that."
 )
 
@@ -63,13 +65,13 @@ class FileEntry:
     name: bytes
 
 
-def take(source: BinaryIO, offset: int, size: int, place: str) -> bytes:
+def take(source: BinaryIO, offset: int, size: int, place: Wording) -> bytes:
     """Exactly `size` bytes at `offset`; CabinetError naming `place` if the file ends before."""
     source.seek(offset)
     data = source.read(size)
     if len(data) != size:
         raise CabinetError(
-            place, "the file ends in the middle of it", "The file is incomplete: fetch it again."
+            place, _("the file ends in the middle of it"), _("The file is incomplete: fetch it again.")
         )
     return data
 
@@ -79,25 +81,30 @@ def read_header(source: BinaryIO) -> Header:
     source.seek(0)
     if source.read(len(MAGIC)) != MAGIC:
         raise CabinetError(
-            "header", "this is not a cabinet: it does not start with MSCF", "Upload a .cab file."
+            _("header"),
+            _("this is not a cabinet: it does not start with MSCF"),
+            _("Upload a .cab file."),
         )
-    fields = HEADER.unpack(take(source, 0, HEADER.size, "header"))
-    _, size, files_at, minor, major, folders, files, flags, _set_id, _number = fields
+    fields = HEADER.unpack(take(source, 0, HEADER.size, _("header")))
+    _magic, size, files_at, minor, major, folders, files, flags, _set_id, _number = fields
     if (major, minor) != VERSION:
-        raise CabinetError("header", f"cabinet version {major}.{minor} is not 1.3")
+        raise CabinetError(
+            _("header"), _("cabinet version %(version)s is not 1.3", version=f"{major}.{minor}")
+        )
     if flags & (HAS_PREVIOUS | HAS_NEXT):
-        raise CabinetError("header", "this is one part of a spanned set of cabinets", SPANNED_REMEDY)
+        raise CabinetError(_("header"), _("this is one part of a spanned set of cabinets"), SPANNED_REMEDY)
     if not folders or not files:
         raise CabinetError(
-            "header", "the cabinet has no folders" if not folders else "the cabinet has no members"
+            _("header"),
+            _("the cabinet has no folders") if not folders else _("the cabinet has no members"),
         )
     reserve = (0, 0, 0)
     end = HEADER.size
     area = b""
     if flags & HAS_RESERVES:
-        reserve = RESERVES.unpack(take(source, end, RESERVES.size, "header"))
+        reserve = RESERVES.unpack(take(source, end, RESERVES.size, _("header")))
         end += RESERVES.size
-        area = take(source, end, reserve[0], "header's reserved area")
+        area = take(source, end, reserve[0], _("header's reserved area"))
         end += reserve[0]
     signature_at, signature_bytes = _signature(area)
     return Header(size, files_at, folders, files, reserve[1], reserve[2], end, signature_at, signature_bytes)
@@ -114,7 +121,7 @@ def _signature(area: bytes) -> tuple[int, int]:
 def read_folders(source: BinaryIO, header: Header) -> tuple[FolderEntry, ...]:
     """The folder table."""
     step = FOLDER.size + header.folder_reserve
-    table = take(source, header.folders_at, step * header.folders, "folder table")
+    table = take(source, header.folders_at, step * header.folders, _("folder table"))
     return tuple(FolderEntry(*FOLDER.unpack_from(table, step * index)) for index in range(header.folders))
 
 
@@ -128,23 +135,36 @@ def read_files(
     of libmspack's own test file is about, and only one of them can count.
     """
     if header.files > limits.members:
-        raise CabinetError("header", f"{header.files} members are more than the {limits.members} allowed")
+        raise CabinetError(
+            _("header"),
+            _(
+                "%(count)d members are more than the %(most)d allowed",
+                count=header.files,
+                most=limits.members,
+            ),
+        )
     most = header.files * (FILE.size + LONGEST_NAME + 1)
     start = header.folders_at + header.folders * (FOLDER.size + header.folder_reserve)
     if not start <= header.files_at < size:
-        raise CabinetError("header", "the place it gives for the member table is not behind the folders")
-    table = take(source, start, min(most, size - start), "member table")
+        raise CabinetError(
+            _("header"), _("the place it gives for the member table is not behind the folders")
+        )
+    table = take(source, start, min(most, size - start), _("member table"))
     entries: list[FileEntry] = []
     position = 0
     for index in range(header.files):
         name_at = position + FILE.size
         end = table.find(b"\0", name_at, name_at + LONGEST_NAME + 1)
         if name_at > len(table) or end < 0:
-            raise CabinetError(f"member {index}", "its entry or name does not end within the table")
+            raise CabinetError(
+                _("member %(number)d", number=index), _("its entry or name does not end within the table")
+            )
         unpacked, offset, folder, date, time, attributes = FILE.unpack_from(table, position)
         if folder >= FIRST_SPANNING_FOLDER:
             raise CabinetError(
-                f"member {index}", "it continues in another cabinet of a spanned set", SPANNED_REMEDY
+                _("member %(number)d", number=index),
+                _("it continues in another cabinet of a spanned set"),
+                SPANNED_REMEDY,
             )
         entries.append(FileEntry(unpacked, offset, folder, date, time, attributes, table[name_at:end]))
         position = end + 1

@@ -7,6 +7,8 @@ further down may rely on it being a plain relative path.
 import re
 import unicodedata
 
+from devices.wording import NOTHING, Wording
+from devices.wording import wording as _
 from updates.cabinet.errors import CabinetError
 from updates.cabinet.limits import Limits
 
@@ -18,10 +20,10 @@ _DEVICE = re.compile(
 )
 
 
-def place_of(index: int, name: str | bytes) -> str:
+def place_of(index: int, name: str | bytes) -> Wording:
     """How errors name a member. Python's own notation keeps any name on one line."""
     shown = name if isinstance(name, str) else name.decode("latin-1")
-    return f"member {index} {shown!a}"
+    return _("member %(number)d %(name)s", number=index, name=ascii(shown))
 
 
 def decode_name(index: int, raw: bytes, *, is_utf8: bool) -> str:
@@ -35,7 +37,7 @@ def decode_name(index: int, raw: bytes, *, is_utf8: bool) -> str:
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise CabinetError(place_of(index, raw), "its name is marked as UTF-8 and is not") from error
+            raise CabinetError(place_of(index, raw), _("its name is marked as UTF-8 and is not")) from error
     else:
         text = raw.decode("cp1252", errors="replace")
     return text.replace("\\", "/")
@@ -45,35 +47,36 @@ def check_name(index: int, name: str, raw: bytes, limits: Limits) -> None:
     """Raise CabinetError unless `name` is a plain relative path."""
     reason = _fault_of(name, raw, limits)
     if reason:
-        raise CabinetError(place_of(index, name), reason, "Pack the files again under plain relative names.")
+        remedy = _("Pack the files again under plain relative names.")
+        raise CabinetError(place_of(index, name), reason, remedy)
 
 
-def _fault_of(name: str, raw: bytes, limits: Limits) -> str:
+def _fault_of(name: str, raw: bytes, limits: Limits) -> Wording:
     if not name:
-        return "it has no name"
+        return _("it has no name")
     if len(raw) > limits.name_bytes:
-        return f"its name is longer than {limits.name_bytes} bytes"
+        return _("its name is longer than %(most)d bytes", most=limits.name_bytes)
     if name.startswith("/"):
-        return "its name is an absolute path"
+        return _("its name is an absolute path")
     for character in name:
         if character in _FORBIDDEN or unicodedata.category(character) in _INVISIBLE:
-            return f"its name contains the character U+{ord(character):04X}"
+            return _("its name contains the character %(code)s", code=f"U+{ord(character):04X}")
     parts = name.split("/")
     if len(parts) > limits.name_levels:
-        return f"its path has more than {limits.name_levels} levels"
-    return next((fault for part in parts if (fault := _fault_of_part(part))), "")
+        return _("its path has more than %(most)d levels", most=limits.name_levels)
+    return next((fault for part in parts if (fault := _fault_of_part(part))), NOTHING)
 
 
-def _fault_of_part(part: str) -> str:
+def _fault_of_part(part: str) -> Wording:
     if not part:
-        return "its path has an empty part"
+        return _("its path has an empty part")
     if part in {".", ".."}:
-        return f"its path contains {part!r}"
+        return _("its path contains %(part)s", part=repr(part))
     if part.endswith((".", " ")):
-        return "a part of its path ends with a dot or a space"
+        return _("a part of its path ends with a dot or a space")
     if _DEVICE.fullmatch(part):
-        return f"its path contains {part!r}, a device name on Windows"
-    return ""
+        return _("its path contains %(part)s, a device name on Windows", part=repr(part))
+    return NOTHING
 
 
 class NameSet:
@@ -89,8 +92,8 @@ class NameSet:
         ends = [position for position, character in enumerate(key) if character == "/"]
         above = {key[:end] for end in ends}
         if key in self._files:
-            raise CabinetError(place_of(index, name), "the cabinet has two members of this name")
+            raise CabinetError(place_of(index, name), _("the cabinet has two members of this name"))
         if key in self._folders or not above.isdisjoint(self._files):
-            raise CabinetError(place_of(index, name), "a name stands for a file and for a folder")
+            raise CabinetError(place_of(index, name), _("a name stands for a file and for a folder"))
         self._files.add(key)
         self._folders |= above

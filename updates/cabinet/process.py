@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from devices.wording import Wording
+from devices.wording import wording as _
 from updates.cabinet import library
 from updates.cabinet.child.main import DONE, REFUSED, Plan
 from updates.cabinet.errors import CabinetError
@@ -48,7 +50,11 @@ class Patience:
         self._left -= time.monotonic() - started
         if not ready:
             raise CabinetError(
-                "decoding", f"unpacking takes longer than the {self._allowed:g} seconds allowed"
+                _("decoding"),
+                _(
+                    "unpacking takes longer than the %(seconds)s seconds allowed",
+                    seconds=f"{self._allowed:g}",
+                ),
             )
 
 
@@ -70,7 +76,7 @@ class Child:
         self._patience.wait(self._out)
         return os.read(self._out, min(size, _CHUNK))
 
-    def verdict(self, place_of: Callable[[int, int], str]) -> None:
+    def verdict(self, place_of: Callable[[int, int], Wording]) -> None:
         """How the child ended, its output being at an end: quietly if all is well, else CabinetError or OSError.
 
         `place_of(folder, block)` words the place of an error.
@@ -82,21 +88,29 @@ class Child:
             raise _refusal(message, place_of)
         if code == -signal.SIGXCPU:
             raise CabinetError(
-                "decoding",
-                f"unpacking needs more than the {self._limits.cpu_seconds} processor seconds allowed",
+                _("decoding"),
+                _(
+                    "unpacking needs more than the %(seconds)d processor seconds allowed",
+                    seconds=self._limits.cpu_seconds,
+                ),
             )
         if -code in _CRASHES:
-            raise CabinetError("decoding", f"the decoder was stopped by {signal.Signals(-code).name}")
+            raise CabinetError(
+                _("decoding"),
+                _("the decoder was stopped by %(signal)s", signal=signal.Signals(-code).name),
+            )
         if code != DONE:
             raise ChildProcessError(
                 f"the decoder ended with {code}: {message.decode(errors='replace').strip()}"
             )
 
 
-def _refusal(message: bytes, place_of: Callable[[int, int], str]) -> CabinetError:
+def _refusal(message: bytes, place_of: Callable[[int, int], Wording]) -> CabinetError:
     answer = json.loads(message)
     return CabinetError(
-        place_of(int(answer["folder"]), int(answer["block"])), str(answer["reason"]), str(answer["remedy"])
+        place_of(int(answer["folder"]), int(answer["block"])),
+        Wording.from_json(answer["reason"]),
+        Wording.from_json(answer["remedy"]),
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from devices.identity import DeviceTypeKey, IdentityError, name_problem, shown
+from devices.wording import Wording
+from devices.wording import wording as _
 from updates import strictxml
 from updates.domain import versions
 
@@ -17,6 +19,7 @@ _UPDATE_REQUIRED: Final = ("family", "brand", "model", "revision", "locale", "up
 _UPDATE_OPTIONAL: Final = ("releaseNotes",)
 _FILE_REQUIRED: Final = ("name",)
 _FILE_OPTIONAL: Final = ("signature",)
+_REMOVE: Final = _("remove it; values are attributes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +27,8 @@ class Problem:
     """Something that makes a description unusable: the check it fails, cause with its line, remedy."""
 
     check: str
-    message: str
-    remedy: str
+    message: Wording
+    remedy: Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,13 @@ class Description:
 
 
 class _InvalidError(ValueError):
-    def __init__(self, line: int, check: str, message: str, remedy: str) -> None:
+    def __init__(self, line: int, check: str, message: Wording, remedy: Wording) -> None:
         super().__init__(message)
-        self.problem = Problem(check, f"line {line}: {message}", remedy)
+        self.problem = Problem(check, _at_line(line, message), remedy)
+
+
+def _at_line(line: int, message: Wording) -> Wording:
+    return _("line %(line)d: %(message)s", line=line, message=message)
 
 
 def is_description(data: bytes) -> bool:
@@ -82,8 +89,8 @@ def read_description(data: bytes) -> Description:
         root = strictxml.parse(data, limits=_LIMITS)
         _check_root(root)
     except strictxml.XmlError as error:
-        remedy = "correct the XML at this line"
-        return Description((), (Problem("description", f"line {error.line}: {error.reason}", remedy),))
+        remedy = _("correct the XML at this line")
+        return Description((), (Problem("description", _at_line(error.line, error.reason), remedy),))
     except _InvalidError as error:
         return Description((), (error.problem,))
     updates: list[DescribedUpdate] = []
@@ -98,18 +105,21 @@ def read_description(data: bytes) -> Description:
 
 def _check_root(root: strictxml.Element) -> None:
     if root.name != ROOT:
-        raise _InvalidError(root.line, "description", f"the root is {shown(root.name)}", f"make it {ROOT}")
+        message = _("the root is %(name)s", name=shown(root.name))
+        raise _InvalidError(root.line, "description", message, _("make it %(name)s", name=ROOT))
     schema_version = root.attributes.get("schemaVersion")
     if schema_version != SCHEMA_VERSION:
-        found = "missing" if schema_version is None else shown(schema_version)
-        raise _InvalidError(
-            root.line, "description", f"schemaVersion is {found}", f'write schemaVersion="{SCHEMA_VERSION}"'
+        message = (
+            _("schemaVersion is missing")
+            if schema_version is None
+            else _("schemaVersion is %(version)s", version=shown(schema_version))
         )
+        remedy = _("write %(attribute)s", attribute=f'schemaVersion="{SCHEMA_VERSION}"')
+        raise _InvalidError(root.line, "description", message, remedy)
     _check_attributes(root, ("schemaVersion",), ())
     if not root.children:
-        raise _InvalidError(
-            root.line, "description", "no update is described", "add an Update element, or leave the file out"
-        )
+        remedy = _("add an Update element, or leave the file out")
+        raise _InvalidError(root.line, "description", _("no update is described"), remedy)
 
 
 def _check_attributes(
@@ -118,23 +128,28 @@ def _check_attributes(
     accepted = ", ".join((*required, *optional))
     for name in required:
         if not element.attributes.get(name, "").strip():
-            raise _InvalidError(
-                element.line, "description", f"{element.name} has no {name}", f"give it {accepted}"
-            )
+            message = _("%(element)s has no %(attribute)s", element=element.name, attribute=name)
+            remedy = _("give it %(attributes)s", attributes=accepted)
+            raise _InvalidError(element.line, "description", message, remedy)
     for name in element.attributes:
         if name not in required and name not in optional:
-            message = f"{element.name} has an unknown attribute {shown(name)}"
-            raise _InvalidError(element.line, "description", message, f"use only {accepted}")
+            message = _(
+                "%(element)s has an unknown attribute %(attribute)s",
+                element=element.name,
+                attribute=shown(name),
+            )
+            remedy = _("use only %(attributes)s", attributes=accepted)
+            raise _InvalidError(element.line, "description", message, remedy)
     if element.text:
-        raise _InvalidError(
-            element.line, "description", f"{element.name} has text inside", "remove it; values are attributes"
-        )
+        message = _("%(element)s has text inside", element=element.name)
+        raise _InvalidError(element.line, "description", message, _REMOVE)
 
 
 def _check_name(element: strictxml.Element, expected: str) -> None:
     if element.name != expected:
-        message = f"there is an unknown element {shown(element.name)}"
-        raise _InvalidError(element.line, "description", message, f"only {expected} is accepted here")
+        message = _("there is an unknown element %(element)s", element=shown(element.name))
+        remedy = _("only %(element)s is accepted here", element=expected)
+        raise _InvalidError(element.line, "description", message, remedy)
 
 
 def _update(element: strictxml.Element) -> DescribedUpdate:
@@ -144,17 +159,18 @@ def _update(element: strictxml.Element) -> DescribedUpdate:
     try:
         device_type = DeviceTypeKey.of(*(values[name] for name in _UPDATE_REQUIRED[:5]))
     except IdentityError as error:
-        raise _InvalidError(element.line, "names", str(error), "correct the attribute") from error
+        raise _InvalidError(element.line, "names", error.wording, _("correct the attribute")) from error
     problem = name_problem(values["updateType"])
     if problem:
-        message = f"updateType {shown(values['updateType'])} {problem}"
-        raise _InvalidError(element.line, "names", message, "correct the attribute")
+        message = _("updateType %(name)s %(problem)s", name=shown(values["updateType"]), problem=problem)
+        raise _InvalidError(element.line, "names", message, _("correct the attribute"))
     try:
         version = versions.parse(values["version"])
     except versions.VersionError as error:
-        raise _InvalidError(element.line, "version", str(error), "correct the attribute version") from error
+        remedy = _("correct the attribute version")
+        raise _InvalidError(element.line, "version", error.wording, remedy) from error
     if not element.children:
-        raise _InvalidError(element.line, "description", "the update has no file", "add a File element")
+        raise _InvalidError(element.line, "description", _("the update has no file"), _("add a File element"))
     return DescribedUpdate(
         device_type=device_type,
         update_type=values["updateType"],
@@ -169,9 +185,7 @@ def _file(element: strictxml.Element) -> DescribedFile:
     _check_name(element, "File")
     _check_attributes(element, _FILE_REQUIRED, _FILE_OPTIONAL)
     if element.children:
-        raise _InvalidError(
-            element.line, "description", "File has an element inside", "remove it; values are attributes"
-        )
+        raise _InvalidError(element.line, "description", _("File has an element inside"), _REMOVE)
     return DescribedFile(
         element.attributes["name"].strip(), element.attributes.get("signature", "").strip(), element.line
     )

@@ -7,16 +7,15 @@ from datetime import datetime
 from typing import Final, Literal
 
 from devices.identity import DeviceTypeKey, IdentityError, name_problem, shown
+from devices.wording import NOTHING, Wording
+from devices.wording import wording as _
 from updates.domain import description, versions
-from updates.domain.findings import Finding, Level
+from updates.domain.findings import Finding, Findings, Level
 from updates.domain.paths import PathParts, read_path, split
 
 KNOWN_FAMILIES: Final = ("UCPhone", "RoundTable")
 MAX_FILE_NAME: Final = 128
 SIGNATURE_EXTENSION: Final = ".cat"
-
-# A package with a systematic fault would otherwise fill the page with one sentence.
-_SAME_FINDINGS: Final = 20
 _NAMED_UNASSIGNED: Final = 5
 Source = Literal["description", "path"]
 
@@ -98,7 +97,11 @@ def plan(members: Sequence[MemberFile], read: Callable[[int], bytes]) -> Manifes
     planner = _Planner()
     if not members:
         planner.report(
-            Level.FAILURE, "cabinet", "", "the package has no files", "upload a package with an update in it"
+            Level.FAILURE,
+            "cabinet",
+            "",
+            _("the package has no files"),
+            _("upload a package with an update in it"),
         )
     unassigned: list[MemberFile] = []
     for cabinet in dict.fromkeys(member.cabinet for member in members):
@@ -133,34 +136,31 @@ class _Planner:
     def __init__(self) -> None:
         self._drafts: dict[tuple[str, str, str], _Draft] = {}
         self._types: dict[str, DeviceTypeKey] = {}
-        self._findings: list[Finding] = []
-        self._counts: Counter[tuple[Level, str]] = Counter()
+        self._findings = Findings()
 
-    def report(self, level: Level, check: str, member: str, message: str, remedy: str = "") -> None:
-        self._counts[level, check] += 1
-        if self._counts[level, check] <= _SAME_FINDINGS:
-            self._findings.append(Finding(level, check, member, message, remedy))
+    def report(
+        self, level: Level, check: str, member: str, message: Wording, remedy: Wording = NOTHING
+    ) -> None:
+        self._findings.add(Finding(level, check, member, message, remedy))
 
     def findings(self) -> tuple[Finding, ...]:
-        more = [
-            Finding(level, check, "", f"and {count - _SAME_FINDINGS} more findings like these")
-            for (level, check), count in self._counts.items()
-            if count > _SAME_FINDINGS
-        ]
-        return (*self._findings, *more)
+        return self._findings.all()
 
     def take_described(self, pool: list[MemberFile], read: Callable[[int], bytes]) -> list[MemberFile]:
         """Plan what a description file lists; give the members that remain."""
         found = [(member, data) for member in pool if (data := _description_of(member, read)) is not None]
         if not found:
             return pool
-        taken = {member.index for member, _ in found}
+        taken = {member.index for member, _data in found}
         if len(found) > 1:
-            names = " and ".join(shown(member.name) for member, _ in found[:2])
-            remedy = "keep one description file in each cabinet"
-            self.report(
-                Level.FAILURE, "description", found[1][0].path, f"{names} both describe the cabinet", remedy
+            first, second = found[0][0], found[1][0]
+            message = _(
+                "%(first)s and %(second)s both describe the cabinet",
+                first=shown(first.name),
+                second=shown(second.name),
             )
+            remedy = _("keep one description file in each cabinet")
+            self.report(Level.FAILURE, "description", second.path, message, remedy)
         else:
             taken |= self._take_description(found[0][0], found[0][1], pool)
         return [member for member in pool if member.index not in taken]
@@ -200,13 +200,21 @@ class _Planner:
     def _referred(self, path: str, line: int, lookup: "_Lookup", own: MemberFile) -> MemberFile | None:
         found = lookup.find(path)
         if not found:
-            message = f"line {line}: {shown(path)} is not in the same cabinet as the description file"
-            remedy = "correct the path, or add the file to the cabinet"
+            message = _(
+                "line %(line)d: %(file)s is not in the same cabinet as the description file",
+                line=line,
+                file=shown(path),
+            )
+            remedy = _("correct the path, or add the file to the cabinet")
             self.report(Level.FAILURE, "description", own.path, message, remedy)
             return None
         if len({member.sha256 for member in found}) > 1:
-            message = f"line {line}: the cabinet has {shown(path)} more than once with different contents"
-            self.report(Level.FAILURE, "conflict", own.path, message, "keep one file of this name")
+            message = _(
+                "line %(line)d: the cabinet has %(file)s more than once with different contents",
+                line=line,
+                file=shown(path),
+            )
+            self.report(Level.FAILURE, "conflict", own.path, message, _("keep one file of this name"))
         return found[0]
 
     def take_by_path(self, member: MemberFile) -> bool:
@@ -225,17 +233,20 @@ class _Planner:
                 parts.family, parts.brand, parts.model, parts.revision, parts.locale
             )
         except IdentityError as error:
-            self.report(Level.FAILURE, "names", member.path, str(error), "rename the folder")
+            self.report(Level.FAILURE, "names", member.path, error.wording, _("rename the folder"))
             return None
         problem = name_problem(parts.update_type)
         if problem:
-            message = f"the update type {shown(parts.update_type)} {problem}"
-            self.report(Level.FAILURE, "names", member.path, message, "rename the folder")
+            message = _(
+                "the update type %(name)s %(problem)s", name=shown(parts.update_type), problem=problem
+            )
+            self.report(Level.FAILURE, "names", member.path, message, _("rename the folder"))
             return None
         try:
             version = versions.parse(parts.version)
         except versions.VersionError as error:
-            self.report(Level.FAILURE, "version", member.path, str(error), "rename the folder of the version")
+            remedy = _("rename the folder of the version")
+            self.report(Level.FAILURE, "version", member.path, error.wording, remedy)
             return None
         return _Wanted(device_type, parts.update_type, version, "path")
 
@@ -244,21 +255,25 @@ class _Planner:
         if folded not in self._types:
             self._types[folded] = wanted.device_type
             if wanted.device_type.family not in KNOWN_FAMILIES:
-                message = (
-                    f"the family {shown(wanted.device_type.family)} is not one of {', '.join(KNOWN_FAMILIES)}"
+                message = _(
+                    "the family %(family)s is not one of %(known)s",
+                    family=shown(wanted.device_type.family),
+                    known=", ".join(KNOWN_FAMILIES),
                 )
-                self.report(Level.WARNING, "names", member, message, "check that devices report this family")
+                remedy = _("check that devices report this family")
+                self.report(Level.WARNING, "names", member, message, remedy)
         device_type = self._types[folded]
         draft = self._drafts.setdefault(
             (folded, wanted.update_type.casefold(), wanted.version),
             _Draft(device_type, wanted.update_type, wanted.version, wanted.source, wanted.release_notes),
         )
         if (device_type, draft.update_type) != (wanted.device_type, wanted.update_type):
-            message = (
-                f"{wanted.device_type} / {wanted.update_type} is also spelled {device_type} / {draft.update_type}; "
-                "the first spelling is taken"
+            message = _(
+                "%(first)s is also spelled %(other)s; the first spelling is taken",
+                first=f"{wanted.device_type} / {wanted.update_type}",
+                other=f"{device_type} / {draft.update_type}",
             )
-            self.report(Level.WARNING, "names", member, message, "spell it the same way throughout")
+            self.report(Level.WARNING, "names", member, message, _("spell it the same way throughout"))
         draft.release_notes = draft.release_notes or wanted.release_notes
         return draft
 
@@ -267,8 +282,8 @@ class _Planner:
         name = parts[-1] if parts else ""
         problem = name_problem(name, max_length=MAX_FILE_NAME)
         if problem:
-            message = f"the file name {shown(name)} {problem}"
-            self.report(Level.FAILURE, "names", member.path, message, "rename the file")
+            message = _("the file name %(name)s %(problem)s", name=shown(name), problem=problem)
+            self.report(Level.FAILURE, "names", member.path, message, _("rename the file"))
             return
         there = draft.files.setdefault(name.casefold(), PlannedFile(name, member, signature))
         if there.member.index == member.index:
@@ -276,16 +291,28 @@ class _Planner:
             return
         update = f"{draft.device_type} / {draft.update_type} {draft.version}"
         if there.name != name:
-            message = (
-                f"{update} has the files {shown(there.name)} and {shown(name)}, which differ in case only"
+            message = _(
+                "%(update)s has the files %(first)s and %(second)s, which differ in case only",
+                update=update,
+                first=shown(there.name),
+                second=shown(name),
             )
-            self.report(Level.FAILURE, "conflict", member.path, message, "rename or remove one of them")
+            self.report(Level.FAILURE, "conflict", member.path, message, _("rename or remove one of them"))
         elif there.member.sha256 != member.sha256:
-            message = f"{update} has {shown(name)} twice with different contents; the other is {shown(there.member.path)}"
-            self.report(Level.FAILURE, "conflict", member.path, message, "keep the right one")
+            message = _(
+                "%(update)s has %(file)s twice with different contents; the other is %(other)s",
+                update=update,
+                file=shown(name),
+                other=shown(there.member.path),
+            )
+            self.report(Level.FAILURE, "conflict", member.path, message, _("keep the right one"))
         else:
-            message = f"{update} has {shown(name)} twice with the same contents; it is taken once"
-            self.report(Level.WARNING, "duplicate", member.path, message, "remove one of them")
+            message = _(
+                "%(update)s has %(file)s twice with the same contents; it is taken once",
+                update=update,
+                file=shown(name),
+            )
+            self.report(Level.WARNING, "duplicate", member.path, message, _("remove one of them"))
 
     def updates(self) -> tuple[PlannedUpdate, ...]:
         """Give the updates by path, then version from old to new, then update type."""
@@ -303,35 +330,34 @@ class _Planner:
     def report_unassigned(self, members: Sequence[MemberFile]) -> None:
         if not members:
             return
+        count = len(members)
         names = ", ".join(shown(member.path) for member in members[:_NAMED_UNASSIGNED])
-        more = ", …" if len(members) > _NAMED_UNASSIGNED else ""
-        count = f"{len(members)} files are" if len(members) > 1 else "1 file is"
-        message = f"{count} not assigned to an update: {names}{more}"
-        remedy = "assign them on the package's page in the console, or leave them"
+        if count > _NAMED_UNASSIGNED:
+            names += ", …"
+        message = _("1 file is not assigned to an update: %(names)s", names=names)
+        if count > 1:
+            message = _("%(count)d files are not assigned to an update: %(names)s", count=count, names=names)
+        remedy = _("assign them on the package's page in the console, or leave them")
         self.report(Level.WARNING, "unassigned", members[0].path, message, remedy)
 
     def report_passes(self, updates: Sequence[PlannedUpdate]) -> None:
         """Say which checks held, where there was something to check."""
         sources = Counter(update.source for update in updates)
-        passes = {
-            "description": f"updates described in a description file: {sources['description']}",
-            "path": f"updates told by the paths of their files: {sources['path']}",
-        }
-        passes = {check: text for check, text in passes.items() if sources[_SOURCES[check]]}
+        passes: dict[str, Wording] = {}
+        if count := sources["description"]:
+            passes["description"] = _("updates described in a description file: %(count)d", count=count)
+        if count := sources["path"]:
+            passes["path"] = _("updates told by the paths of their files: %(count)d", count=count)
         if updates:
             passes |= {
-                "names": "every name is valid",
-                "version": "every version is valid",
-                "conflict": "no two files of an update are in each other's way",
-                "unassigned": "every file belongs to an update",
+                "names": _("every name is valid"),
+                "version": _("every version is valid"),
+                "conflict": _("no two files of an update are in each other's way"),
+                "unassigned": _("every file belongs to an update"),
             }
-        troubled = {check for _, check in self._counts}
         for check, text in passes.items():
-            if check not in troubled:
+            if not self._findings.has(check):
                 self.report(Level.PASS, check, "", text)
-
-
-_SOURCES: Final[dict[str, Source]] = {"description": "description", "path": "path"}
 
 
 class _Lookup:

@@ -3,6 +3,9 @@
 import re
 from enum import StrEnum
 
+from devices.wording import WordedError
+from devices.wording import wording as _
+
 # The width of the approved version in the original's rules (the WMI class MSFT_SIPDeviceUpdaterRules).
 MAX_LENGTH = 20
 SORT_KEY_LENGTH = 255
@@ -11,7 +14,7 @@ _VERSION = re.compile(rf"[A-Za-z0-9._+-]{{1,{MAX_LENGTH}}}")
 _TOKEN = re.compile(r"[0-9]+|[^0-9]")
 
 
-class VersionError(ValueError):
+class VersionError(WordedError, ValueError):
     """A text that cannot be the version of an update."""
 
 
@@ -28,15 +31,23 @@ def parse(text: str) -> str:
     """Give the version without surrounding space. Raises VersionError."""
     version = text.strip()
     if not version:
-        raise VersionError("the version is empty; write one such as 4.0.7577.4066")
+        raise VersionError(_("the version is empty; write one such as 4.0.7577.4066"))
     if len(version) > MAX_LENGTH:
-        raise VersionError(f"the version has {len(version)} characters; at most {MAX_LENGTH} are accepted")
+        raise VersionError(
+            _(
+                "the version has %(length)d characters; at most %(most)d are accepted",
+                length=len(version),
+                most=MAX_LENGTH,
+            )
+        )
     if _VERSION.fullmatch(version) is None:
         raise VersionError(
-            "the version has other characters than letters, digits, . _ - +; write one such as 4.0.7577.4066"
+            _(
+                "the version has other characters than letters, digits, . _ - +; write one such as 4.0.7577.4066"
+            )
         )
     if version.endswith("."):
-        raise VersionError("the version ends with a dot; write one such as 4.0.7577.4066")
+        raise VersionError(_("the version ends with a dot; write one such as 4.0.7577.4066"))
     return version
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from django.conf import settings
 from django.core.files.storage import Storage, default_storage
 
+from devices.wording import wording as _
 from updates import cabinet, store
 from updates.domain.findings import Finding, Level
 from updates.domain.manifest import Manifest, MemberFile, PlannedFile
@@ -209,7 +210,12 @@ def limits() -> cabinet.Limits:
 def _finding(extracted: tuple[cabinet.Extracted, ...]) -> Finding:
     methods = ", ".join(sorted({file.method for file in extracted})) or "none"
     nested = {file.cabinet for file in extracted if file.cabinet}
-    message = f"files: {len(extracted)}; bytes: {sum(file.size for file in extracted)}; methods: {methods}"
+    message = _(
+        "files: %(count)d; bytes: %(size)d; methods: %(methods)s",
+        count=len(extracted),
+        size=sum(file.size for file in extracted),
+        methods=methods,
+    )
     if nested:
-        message += f"; nested cabinets: {len(nested)}"
+        message = _("%(contents)s; nested cabinets: %(count)d", contents=message, count=len(nested))
     return Finding(Level.PASS, "cabinet", "", message)

@@ -1,7 +1,4 @@
-"""How an attempt at a package ends: ready, failed, or given back to be tried again.
-
-The texts of findings are stored in English, as they were found.
-"""
+"""How an attempt at a package ends: ready, failed, or given back to be tried again."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -11,6 +8,8 @@ from django.conf import settings
 from django.db import Error, connection, transaction
 from django.utils import timezone
 
+from devices.wording import NOTHING, WordedError, Wording, plain
+from devices.wording import wording as _
 from updates import ledger, models, publishing
 from updates.cabinet import CabinetError
 from updates.domain.findings import Finding, Level
@@ -60,7 +59,7 @@ def fail(claim: Claim, package: Package, findings: Sequence[Finding]) -> None:
     )
     publishing.withdraw(Update.objects.filter(pk__in=reserved))
     now = timezone.now()
-    reason = next((finding.message for finding in findings if finding.level is Level.FAILURE), "")
+    reason = next((finding.message for finding in findings if finding.level is Level.FAILURE), NOTHING)
     entry = ledger.Entry(
         action=Action.PACKAGE_FAILED, subject=package.file_name, package=package, reason=reason
     )
@@ -76,11 +75,21 @@ def give_up(claim: Claim, package: Package) -> None:
         Level.FAILURE,
         _ATTEMPTS,
         "",
-        f"The package was given up after {settings.DUS_MAX_ATTEMPTS} attempts that did not finish.",
-        "Look at the workers' log, their memory and the storage, mend what stopped them, then retry the package.",
+        _(
+            "The package was given up after %(count)d attempts that did not finish.",
+            count=settings.DUS_MAX_ATTEMPTS,
+        ),
+        _(
+            "Look at the workers' log, their memory and the storage, mend what stopped them, then retry the package."
+        ),
     )
     known = package.findings.filter(check_name=_ATTEMPTS, level=models.Finding.Level.WARNING)
-    told = [Finding(Level.WARNING, row.check_name, row.member, row.message, row.remedy) for row in known]
+    told = [
+        Finding(
+            Level.WARNING, row.check_name, row.worded("member"), row.worded("message"), row.worded("remedy")
+        )
+        for row in known
+    ]
     fail(claim, package, [*told, spent])
 
 
@@ -98,8 +107,13 @@ def give_back(claim: Claim, error: BaseException) -> None:
         Level.WARNING,
         _ATTEMPTS,
         "",
-        f"Attempt {claim.attempt} of {settings.DUS_MAX_ATTEMPTS} did not finish: {_words(error)}",
-        "The service tries again by itself.",
+        _(
+            "Attempt %(attempt)d of %(most)d did not finish: %(error)s",
+            attempt=claim.attempt,
+            most=settings.DUS_MAX_ATTEMPTS,
+            error=_words(error),
+        ),
+        _("The service tries again by itself."),
     )
     if not connection.in_atomic_block:
         # A connection that broke with the attempt is made anew.
@@ -123,15 +137,24 @@ def refused(error: CabinetError) -> Finding:
     return Finding(Level.FAILURE, "cabinet", error.place, error.reason, error.remedy)
 
 
-def _words(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _words(error: BaseException) -> Wording:
+    kind = type(error).__name__
+    if not str(error):
+        return plain(kind)
+    text = error.wording if isinstance(error, WordedError) else str(error)
+    return Wording("%(kind)s: %(text)s", {"kind": kind, "text": text})
 
 
 def _published(reservation: Reservation) -> Iterable[Finding]:
     """One pass for each update, with the state it has now: a lower version of the same package is superseded."""
-    rows = Update.objects.select_related("device_type").in_bulk([row.pk for row, _ in reservation.updates])
+    rows = Update.objects.select_related("device_type").in_bulk([row.pk for row, _new in reservation.updates])
     for row in rows.values():
-        yield Finding(Level.PASS, "publish", "", f"{row} is {row.state}")
+        words = (
+            _("%(update)s is pending", update=str(row))
+            if row.state == State.PENDING
+            else _("%(update)s is superseded", update=str(row))
+        )
+        yield Finding(Level.PASS, "publish", "", words)
 
 
 def _record(package: Package, findings: Iterable[Finding]) -> None:
@@ -144,9 +167,15 @@ def _record(package: Package, findings: Iterable[Finding]) -> None:
             member=finding.member[:_NAME_LENGTH],
             message=finding.message,
             remedy=finding.remedy,
+            words=_stored_words(finding),
         )
         for finding in findings
     )
+
+
+def _stored_words(finding: Finding) -> dict[str, object]:
+    parts = {"member": finding.member, "message": finding.message, "remedy": finding.remedy}
+    return {part: words.to_json() for part, words in parts.items() if isinstance(words, Wording) and words}
 
 
 def _keep_unassigned(package: Package, members: Sequence[MemberFile]) -> None:

@@ -135,7 +135,7 @@ def assign(assignment: Assignment, *, by: User | None) -> Update:
     try:
         reservation = publishing.reserve(package, [new], now=now)
     except publishing.Busy as error:
-        raise AssignmentError(_("%(error)s. Try again in a moment.") % {"error": error}) from error
+        raise AssignmentError(_busy(error)) from error
     if not reservation.updates:
         raise AssignmentError(_explain(reservation.findings))
     row = reservation.updates[0][0]
@@ -146,7 +146,7 @@ def assign(assignment: Assignment, *, by: User | None) -> Update:
             UnassignedFile.objects.filter(pk__in=[file.pk for file in files]).update(update=row)
     except publishing.Busy as error:
         # The package is examined again and brings the same version itself; what was reserved is its own now.
-        raise AssignmentError(_("%(error)s. Try again in a moment.") % {"error": error}) from error
+        raise AssignmentError(_busy(error)) from error
     except BaseException:
         publishing.withdraw(Update.objects.filter(pk=row.pk))
         raise
@@ -238,9 +238,13 @@ def _refuse_clashing_names(new: publishing.NewUpdate) -> None:
         )
 
 
+def _busy(error: publishing.Busy) -> str:
+    return _("%(error)s. Try again in a moment.") % {"error": error.wording.said(_)}
+
+
 def _explain(findings: Iterable[Finding]) -> str:
     return " ".join(
-        f"{finding.message} {finding.remedy}".strip()
+        f"{finding.message.said(_)} {finding.remedy.said(_)}".strip()
         for finding in findings
         if finding.level is not Level.PASS
     )

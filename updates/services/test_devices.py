@@ -121,7 +121,7 @@ def _identify(new: NewTestDevice) -> tuple[IdentifierKind, str]:
             return guess(new.identifier)
         return new.kind, normalise(new.kind, new.identifier)
     except IdentityError as error:
-        raise TestDeviceError(str(error)) from error
+        raise TestDeviceError(error.wording.said(_)) from error
 
 
 def _record(action: Action, device: TestDevice, by: User | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from devices.identity import MAX_SERIAL_LENGTH, IdentityError, normalise_mac, normalise_serial
+from devices.wording import plain
 from updates.simulator.channel import Channel, Credentials, Trust
 from updates.simulator.clock import Clock
 from updates.simulator.errors import SimulatorError, StoppedError
@@ -91,7 +92,9 @@ def _nth_mac(mac: str, number: int) -> str:
     digits = mac.replace("-", "")
     counted = f"{int(digits, 16) + number:0{len(digits)}X}"
     if len(counted) > len(digits):
-        raise IdentityError(f"after {mac} there are not {number} more MAC addresses; begin with a lower one")
+        raise IdentityError(
+            plain(f"after {mac} there are not {number} more MAC addresses; begin with a lower one")
+        )
     return normalise_mac(counted)
 
 

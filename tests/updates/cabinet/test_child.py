@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from devices.wording import Wording
 from tests.cabs import Cab, File, Folder, folders_of, need_samples
 from updates.cabinet import library
 from updates.cabinet.child import main, mspack, plain, sandbox
@@ -110,7 +111,7 @@ def test_trouble_in_what_libmspack_calls_comes_out_as_itself(loaded: mspack.Mspa
 
     def torn() -> Iterator[Block]:
         yield from ()
-        raise RefusedError("torn")
+        raise RefusedError(Wording("torn"))
 
     with pytest.raises(OSError, match="Broken pipe"):
         loaded.unpack(plan, block(*packed), failing)

@@ -13,6 +13,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
+from devices.wording import Wording
 from tests.builders import CX700, make_uploaded_package, member_path
 from tests.cabs import cab
 from tests.updates.extraction.helpers import actions, findings, scratch, states, stored
@@ -115,7 +116,7 @@ def test_a_worker_that_lost_its_claim_neither_fails_nor_withdraws_the_work_of_it
     publishing.reserve(package, [new], now=timezone.now())
 
     with pytest.raises(ClaimLostError):
-        verdicts.fail(first, package, [Finding(Level.FAILURE, "cabinet", "", "bad")])
+        verdicts.fail(first, package, [Finding(Level.FAILURE, "cabinet", "", Wording("bad"))])
     verdicts.give_back(first, OSError("disk"))
 
     package.refresh_from_db()

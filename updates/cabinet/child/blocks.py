@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from devices.wording import NOTHING, Wording
+from devices.wording import wording as _
 from updates.cabinet.checksum import block_checksum
 from updates.cabinet.limits import BLOCK_BYTES
 
@@ -16,7 +18,7 @@ _READ = 1 << 18
 class RefusedError(Exception):
     """The data is bad; the reason is for the person who uploaded it."""
 
-    def __init__(self, reason: str, remedy: str = "") -> None:
+    def __init__(self, reason: Wording, remedy: Wording = NOTHING) -> None:
         super().__init__(reason)
         self.reason = reason
         self.remedy = remedy
@@ -62,13 +64,13 @@ def read_blocks(cabinet: int, folder: FolderPlan, reserve: int, progress: Progre
         if len(window) < _HEADER.size + reserve:
             window = _read(cabinet, window_at, _READ)
         if len(window) < _HEADER.size + reserve:
-            raise RefusedError("the file ends in the middle of it")
+            raise RefusedError(_("the file ends in the middle of it"))
         total, packed, unpacked = _HEADER.unpack_from(window)
         end = _HEADER.size + reserve + packed
         if len(window) < end:
             window = _read(cabinet, window_at, max(_READ, end))
         if len(window) < end or unpacked != min(left, BLOCK_BYTES):
-            raise RefusedError("the file changed or ends in the middle of it")
+            raise RefusedError(_("the file changed or ends in the middle of it"))
         payload = window[_HEADER.size + reserve : end]
         if total:
             _check(total, window[4 : _HEADER.size], window[_HEADER.size : end - packed], payload)
@@ -82,7 +84,7 @@ def _check(total: int, sizes: memoryview, reserve: memoryview, payload: memoryvi
     if total == block_checksum(sizes, reserve, payload):
         return
     if not reserve or total != block_checksum(sizes, b"", payload):
-        raise RefusedError("its checksum is wrong", "The file is damaged: fetch it again.")
+        raise RefusedError(_("its checksum is wrong"), _("The file is damaged: fetch it again."))
 
 
 def _read(cabinet: int, offset: int, size: int) -> memoryview:

@@ -1,7 +1,7 @@
 """The decoding child: a plan on standard input, a cabinet as an inherited descriptor, unpacked bytes on standard output.
 
 The bytes of all folders follow one another with nothing between; the parent knows the sizes. On a refusal one JSON
-object {"folder", "block", "reason", "remedy"} goes to standard error.
+object {"folder", "block", "reason", "remedy"} goes to standard error; the last two as wordings write themselves.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TypedDict
 
+from devices.wording import NOTHING, Wording
+from devices.wording import wording as _
 from updates.cabinet.child import mspack, plain, sandbox
 from updates.cabinet.child.blocks import FolderPlan, Progress, RefusedError, read_blocks
 
@@ -82,7 +84,7 @@ class Decoder:
             nonlocal left
             left -= len(data)
             if left < 0:
-                raise RefusedError("it unpacks to more than was promised")
+                raise RefusedError(_("it unpacks to more than was promised"))
             self._output.write(data)
 
         blocks = read_blocks(self._plan["cabinet"], folder, self._plan["reserve"], self.progress)
@@ -93,8 +95,8 @@ class Decoder:
         elif self._library is None:
             name = "LZX" if method == _LZX else "Quantum"
             raise RefusedError(
-                f"the method {name} is not supported here: libmspack is missing",
-                "Install the system package libmspack0 or the Python package pylibmspack.",
+                _("the method %(method)s is not supported here: libmspack is missing", method=name),
+                _("Install the system package libmspack0 or the Python package pylibmspack."),
             )
         elif method == _LZX:
             self._library.unpack(folder, blocks, sink)
@@ -102,7 +104,7 @@ class Decoder:
             self._unpack_quantum(self._library, folder, sink)
         self._output.flush()
         if left:
-            raise RefusedError("it unpacks to less than was promised")
+            raise RefusedError(_("it unpacks to less than was promised"))
 
     def _unpack_quantum(self, library: mspack.Mspack, folder: FolderPlan, sink: plain.Sink) -> None:
         """Unpack twice over different history: libmspack lets Quantum data copy from before its own beginning.
@@ -124,7 +126,7 @@ class Decoder:
             library.unpack(folder, blocks, both, fill=fill)
             digests.append(digest.digest())
         if digests[0] != digests[1]:
-            raise RefusedError("its packed data refers to bytes before its beginning")
+            raise RefusedError(_("its packed data refers to bytes before its beginning"))
 
 
 def _needs_library(folders: Sequence[tuple[int, int, int, int]]) -> bool:
@@ -145,14 +147,19 @@ def main() -> int:
     except RefusedError as refusal:
         return _refuse(decoder.progress, refusal.reason, refusal.remedy)
     except MemoryError:
-        return _refuse(decoder.progress, "unpacking needs more memory than is allowed", "")
+        return _refuse(decoder.progress, _("unpacking needs more memory than is allowed"), NOTHING)
     except OSError as error:
         write_all(_ERR, f"errno {error.errno}".encode())
         return SICK
     return DONE
 
 
-def _refuse(progress: Progress, reason: str, remedy: str) -> int:
-    answer = {"folder": progress.folder, "block": progress.block, "reason": reason, "remedy": remedy}
+def _refuse(progress: Progress, reason: Wording, remedy: Wording) -> int:
+    answer = {
+        "folder": progress.folder,
+        "block": progress.block,
+        "reason": reason.to_json(),
+        "remedy": remedy.to_json(),
+    }
     write_all(_ERR, json.dumps(answer).encode())
     return REFUSED

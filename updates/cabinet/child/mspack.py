@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from devices.wording import wording as _
 from updates.cabinet.child.blocks import Block, FolderPlan, RefusedError
 from updates.cabinet.child.plain import Sink
 
@@ -182,7 +183,7 @@ class Mspack:
         if error == _NO_MEMORY:
             raise MemoryError
         if error:
-            raise RefusedError(f"its packed data is malformed (libmspack error {error})")
+            raise RefusedError(_("its packed data is malformed (libmspack error %(error)d)", error=error))
 
     def _extract(self, reader: "ctypes._Pointer[_Reader]") -> int:
         methods = reader.contents
