@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Model, Q
 
 from devices.identity import DeviceTypeKey
 from devices.models import Device, DeviceType
@@ -30,6 +30,27 @@ _RENEWED: Final = (
     "last_account",
     "last_reason",
 )
+# Written by hand, because most checks are of this kind: the ORM would take twenty times as long to build the
+# statements as the database takes to execute them.
+_SEEN_AGAIN: Final = """
+UPDATE devices_device SET mac = %s, serial = %s, version = %s, last_seen = %s, last_address = %s,
+is_outside = %s, last_account = %s, last_reason = %s
+WHERE "key" = %s AND versions = %s
+AND device_type_id = (SELECT id FROM devices_devicetype WHERE folded = %s)
+"""
+_OFFERED_AGAIN: Final = """
+UPDATE updates_delivery SET last_offered_at = %s
+WHERE update_id = %s AND installed_at IS NULL AND device_id = (SELECT id FROM devices_device WHERE "key" = %s)
+"""
+# The columns in the first statement, in its order.
+_SEEN_COLUMNS: Final = (
+    *("mac", "serial", "version", "last_seen", "last_address", "is_outside", "last_account", "last_reason"),
+    *("key", "versions"),
+)
+_FIELDS: Final[dict[type[Model], dict[str, Any]]] = {
+    model: {field.name: field for field in model._meta.concrete_fields}  # noqa: SLF001 - Django documents _meta
+    for model in (Device, Delivery)
+}
 # How many deliveries a download that ends competes for with others that end at the same moment.
 _TRIES: Final = 4
 
@@ -73,6 +94,8 @@ def record(check_ins: Sequence[CheckIn]) -> None:
     The number of queries does not depend on the number of check-ins, up to some hundreds of them. Of several from one
     device the latest describes it. Recording the same check-in twice changes nothing. Raises DatabaseError.
     """
+    if len(check_ins) == 1 and _seen_again(check_ins[0]):
+        return
     in_order = sorted(check_ins, key=lambda check_in: check_in.at)
     for start in range(0, len(in_order), _BATCH):
         batch = in_order[start : start + _BATCH]
@@ -102,6 +125,49 @@ def fetched(*, update_id: int, address: str, account: str, now: datetime) -> boo
     )
 
 
+def _seen_again(check_in: CheckIn) -> bool:
+    """Record a check of a device that reports and is offered what it was before; False when that is not the case.
+
+    Nothing can have been installed since: an update that is offered differs from what the device reports. There is
+    no transaction that others wait for; `_record_devices` and `_record_deliveries` would write the same values.
+    """
+    row = _columns(check_in)
+    values = [_prepared(Device, name, row[name]) for name in _SEEN_COLUMNS]
+    with connection.cursor() as cursor:
+        cursor.execute(_SEEN_AGAIN, [*values, check_in.device_type.folded])
+        if cursor.rowcount != 1:
+            return False
+        for offered in check_in.offered:
+            at = _prepared(Delivery, "last_offered_at", check_in.at)
+            cursor.execute(_OFFERED_AGAIN, [at, offered.update_id, check_in.key])
+            if cursor.rowcount != 1:
+                return False
+    return True
+
+
+def _prepared(model: type[Model], column: str, value: object) -> Any:
+    """The value as the database's driver takes it."""
+    return _FIELDS[model][column].get_db_prep_save(value, connection)
+
+
+def _columns(check_in: CheckIn) -> dict[str, Any]:
+    """What a check says of its device, as the columns take it."""
+    return {
+        "key": check_in.key,
+        "mac": check_in.mac,
+        "serial": check_in.serial,
+        "version": check_in.version[:_VERSION_LENGTH],
+        "versions": {
+            update_type: version[:_VERSION_LENGTH] for update_type, version in check_in.versions.items()
+        },
+        "last_seen": check_in.at,
+        "last_address": check_in.address,
+        "is_outside": check_in.is_outside,
+        "last_account": check_in.account[:_ACCOUNT_LENGTH],
+        "last_reason": check_in.reason,
+    }
+
+
 def _record_devices(batch: Sequence[CheckIn]) -> dict[str, int]:
     """Insert or update the devices; gives their numbers by key."""
     latest = {check_in.key: check_in for check_in in batch}
@@ -109,22 +175,11 @@ def _record_devices(batch: Sequence[CheckIn]) -> dict[str, int]:
     # Sorted, so that two processes that record the same devices never wait for each other in a ring.
     rows = [
         Device(
-            key=key,
-            mac=check_in.mac,
-            serial=check_in.serial,
             device_type_id=types[check_in.device_type.folded],
-            version=check_in.version[:_VERSION_LENGTH],
-            versions={
-                update_type: version[:_VERSION_LENGTH] for update_type, version in check_in.versions.items()
-            },
             first_seen=check_in.at,
-            last_seen=check_in.at,
-            last_address=check_in.address,
-            is_outside=check_in.is_outside,
-            last_account=check_in.account[:_ACCOUNT_LENGTH],
-            last_reason=check_in.reason,
+            **_columns(check_in),
         )
-        for key, check_in in sorted(latest.items())
+        for _key, check_in in sorted(latest.items())
     ]
     stored = Device.objects.bulk_create(
         rows,

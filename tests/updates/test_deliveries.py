@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pytest_django.fixtures import DjangoAssertNumQueries
@@ -47,6 +48,50 @@ def test_a_device_is_made_at_its_first_check_and_updated_at_the_next() -> None:
     assert (device.version, device.versions) == ("2.0", {"CPE": "2.0"})
     assert (device.last_address, device.is_outside, device.last_account) == ("2001:db8::1", True, "amy")
     assert device.last_reason == "up_to_date"
+
+
+def test_a_check_like_the_last_one_costs_a_statement_for_the_device_and_one_for_each_offer(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    update, other = make_update("2.0", State.SUPERSEDED), make_update("3.0", State.APPROVED)
+    record([a_check_in(update, other)])
+    with django_assert_num_queries(3):
+        record([replace(a_check_in(update, other, at=T0 + HOUR), address="2001:db8::1", account="bob")])
+    with django_assert_num_queries(1):
+        record([a_check_in(at=T0 + 2 * HOUR)])
+    device = Device.objects.get()
+    assert (device.first_seen, device.last_seen) == (T0, T0 + 2 * HOUR)
+    offers = Delivery.objects.values_list("from_version", "offered_at", "last_offered_at")
+    assert list(offers) == [("1.0", T0, T0 + HOUR)] * 2
+
+
+def test_a_known_device_is_offered_another_update() -> None:
+    record([a_check_in()])
+    record([a_check_in(make_update("2.0", State.APPROVED), at=T0 + HOUR)])
+    assert Device.objects.get().last_reason == "approved_differs"
+    assert Delivery.objects.get().offered_at == T0 + HOUR
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("serial", {"serial": "ABC2"}),
+        ("version", {"version": "2.0"}),
+        ("versions", {"versions": {"CPE": "2.0"}}),
+        ("is_outside", {"is_outside": True}),
+        ("last_address", {"address": "2001:db8::1"}),
+        ("last_account", {"account": "bob"}),
+        ("last_reason", {"reason": "nothing_approved"}),
+        ("device_type_id", {"device_type": replace(CX700, locale="JPN")}),
+    ],
+)
+def test_whatever_a_device_says_anew_is_recorded(column: str, change: dict[str, Any]) -> None:
+    record([a_check_in()])
+    before: dict[str, Any] = {**Device.objects.values().get()}
+    record([replace(a_check_in(at=T0 + HOUR), **change)])
+    after = {**Device.objects.values().get()}
+    changed = {name for name, value in after.items() if value != before[name]}
+    assert changed == {"last_seen", column}
 
 
 def test_a_device_without_a_mac_address_is_known_by_its_serial_number() -> None:
@@ -150,8 +195,8 @@ def test_nothing_is_recorded_of_nothing(django_assert_num_queries: DjangoAssertN
         record([])
 
 
-@pytest.mark.parametrize("number", [1, 60])
-def test_many_check_ins_cost_as_many_queries_as_one(
+@pytest.mark.parametrize("number", [2, 60])
+def test_many_check_ins_cost_as_many_queries_as_two(
     number: int, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     update = make_update("2.0", State.APPROVED)
