@@ -7,6 +7,7 @@ import django
 
 django.setup()
 
+from django.contrib.auth.models import User  # noqa: E402
 from django.utils import timezone  # noqa: E402 - models can be imported after Django's setup only
 
 from devices.identity import DeviceTypeKey  # noqa: E402
@@ -22,9 +23,8 @@ def _fill() -> None:
     hana = make_user(name="hana", groups=("Administrators",))
     for model in MODELS:
         key = DeviceTypeKey("UCPhone", "Polycom", model, "A", "ENU")
-        for version in ("1.0.199.123", "1.0.522.101"):
-            update = make_update(shape=UpdateShape(version=version, key=key))
-            decisions.approve([update.pk], by=hana, reason="Ran on the bench for a week")
+        _approve("1.0.199.123", key, by=hana)
+        update = _approve("1.0.522.101", key, by=hana)
         make_update(shape=UpdateShape(version="0.9.0.1", key=key))
         for version in ("1.0.199.123", "1.0.522.101", "custom", ""):
             _deliver(update, make_device(version=version, key=key).pk)
@@ -32,6 +32,12 @@ def _fill() -> None:
     decisions.reject([withdrawn.pk], by=hana, reason="Breaks the hook switch")
     _packages()
     TestDevice.objects.create(kind="mac", identifier="00-15-5D-00-00-01", name="Bench", added_by=hana)
+
+
+def _approve(version: str, key: DeviceTypeKey, *, by: User) -> Update:
+    update = make_update(shape=UpdateShape(version=version, key=key))
+    decisions.approve([update.pk], by=by, reason="Ran on the bench for a week")
+    return update
 
 
 def _deliver(update: Update, device_id: int) -> None:

@@ -28,7 +28,7 @@ def ask(client: Client, name: str, *updates: Update) -> str:
 
 def act(
     client: Client, name: str, *updates: Update, back: str = BACK, reason: str = "because"
-) -> "_MonkeyPatchedWSGIResponse":
+) -> HttpResponse:
     data = {"ids": ",".join(str(update.pk) for update in updates), "back": back, "reason": reason}
     return client.post(f"/admin/updates/update/decide/{name}/", data)
 
