@@ -4,7 +4,6 @@ from http import HTTPStatus
 from urllib.parse import urlencode
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from devices.identity import DeviceTypeKey
@@ -28,9 +27,11 @@ def ask(client: Client, name: str, *updates: Update) -> str:
 
 def act(
     client: Client, name: str, *updates: Update, back: str = BACK, reason: str = "because"
-) -> HttpResponse:
+) -> tuple[int, str]:
+    """Decides, and gives the answer's status and where it leads."""
     data = {"ids": ",".join(str(update.pk) for update in updates), "back": back, "reason": reason}
-    return client.post(f"/admin/updates/update/decide/{name}/", data)
+    response = client.post(f"/admin/updates/update/decide/{name}/", data)
+    return response.status_code, response.headers.get("Location", "")
 
 
 def told(client: Client) -> str:
@@ -101,8 +102,7 @@ def test_a_decision_is_carried_out_and_recorded_with_its_reason(
     administrator: Client, name: str, before: State, after: State
 ) -> None:
     update = make_update("1.0", before)
-    response = act(administrator, name, update, reason="Ran for a week")
-    assert response["Location"] == BACK
+    assert act(administrator, name, update, reason="Ran for a week") == (HTTPStatus.FOUND, BACK)
     assert state_of(update) == after
     entry = LedgerEntry.objects.filter(update_number=update.pk).get()
     assert (entry.actor_name, entry.reason) == ("hana", "Ran for a week")
@@ -135,7 +135,7 @@ def test_without_its_permission_a_decision_is_neither_shown_nor_taken(client: Cl
         client.get(f"/admin/updates/update/decide/{name}/?ids={update.pk}").status_code
         == HTTPStatus.FORBIDDEN
     )
-    assert act(client, name, update).status_code == HTTPStatus.FORBIDDEN
+    assert act(client, name, update) == (HTTPStatus.FORBIDDEN, "")
     assert state_of(update) == state
     assert not LedgerEntry.objects.exists()
 
@@ -184,8 +184,8 @@ def test_a_store_that_does_not_delete_is_reported_and_nothing_is_lost(
 
 
 def test_it_leads_back_only_into_the_console(administrator: Client) -> None:
-    response = act(administrator, "approve", make_update(), back="https://elsewhere.example/")
-    assert response["Location"] == "/admin/updates/update/"
+    led = act(administrator, "approve", make_update(), back="https://elsewhere.example/")
+    assert led == (HTTPStatus.FOUND, "/admin/updates/update/")
 
 
 @pytest.mark.parametrize("ids", ["", "x", "1,,2", "-1", "9" * 19, ",".join(["1"] * 201)])
