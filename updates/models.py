@@ -346,6 +346,16 @@ class LedgerEntry(models.Model):
         raise TypeError("The ledger is append-only; nothing is removed from it.")
 
     @property
+    def before_shown(self) -> str:
+        """What was before; a state in the language of the page."""
+        return str(dict(Update.State.choices).get(self.before, self.before))
+
+    @property
+    def after_shown(self) -> str:
+        """What was afterwards; a state in the language of the page."""
+        return str(dict(Update.State.choices).get(self.after, self.after))
+
+    @property
     def reason_shown(self) -> str:
         """The reason; in the language of the page, where the service itself wrote it."""
         return _worded(self.reason, self.reason_words).said(gettext)

@@ -10,6 +10,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from updates.admin.common import FactsOnly
+from updates.domain.lifecycle import Action
 from updates.models import LedgerEntry, Update
 
 if TYPE_CHECKING:
@@ -26,12 +27,20 @@ class Subject(TypedDict):
 class LedgerEntryAdmin(FactsOnly, admin.ModelAdmin[LedgerEntry]):
     """The ledger, newest first."""
 
-    list_display = ("at", "action", "subject_shown", "before", "after", "actor_name", "reason_shown")
+    list_display = (
+        "at",
+        "action",
+        "subject_shown",
+        "before_shown",
+        "after_shown",
+        "actor_name",
+        "reason_shown",
+    )
     list_filter = ("action", ("actor_name", admin.AllValuesFieldListFilter), "at")
     search_fields = ("subject", "actor_name", "reason", "before", "after")
     search_help_text = _("Update, who, reason…")
     date_hierarchy = "at"
-    fields = ("at", "action", "actor_name", "subject_shown", "before", "after", "reason_shown")
+    fields = ("at", "action", "actor_name", "subject_shown", "before_shown", "after_shown", "reason_shown")
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -51,6 +60,17 @@ class LedgerEntryAdmin(FactsOnly, admin.ModelAdmin[LedgerEntry]):
             return entry.subject
         url = reverse("admin:updates_update_change", args=[entry.update_number])
         return format_html('<a href="{}">{}</a>', url, entry.subject)
+
+    @admin.display(description=_("before"), ordering="before")
+    def before_shown(self, entry: LedgerEntry) -> str:
+        return entry.before_shown
+
+    @admin.display(description=_("after"), ordering="after")
+    def after_shown(self, entry: LedgerEntry) -> str:
+        if entry.action == Action.PACKAGE_UPLOADED:
+            # A hash, which no line has room for.
+            return format_html('<code class="hash">{}</code>', entry.after)
+        return entry.after_shown
 
     @admin.display(description=_("reason"), ordering="reason")
     def reason_shown(self, entry: LedgerEntry) -> str:

@@ -125,6 +125,16 @@ def test_what_somebody_wrote_as_a_reason_is_never_translated() -> None:
         assert LedgerEntry(reason="header", reason_words={}).reason_shown == "header"
 
 
+def test_the_history_names_states_in_the_language_of_the_page(client: Client) -> None:
+    update = extracted(PACKAGES["ready"]).updates.get()
+
+    for url in ("/admin/updates/ledgerentry/", f"/admin/updates/update/{update.pk}/change/"):
+        text = client.get(url, headers={"accept-language": "ja"}).content.decode()
+        assert "保留中" in text
+        assert ">pending<" not in text
+        assert "→ pending" not in text
+
+
 def test_the_assignment_form_says_in_japanese_what_is_wrong(client: Client) -> None:
     package = extracted(PACKAGES["unassigned"])
     data = {
