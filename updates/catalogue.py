@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 INTERNAL_FOLDER: Final = "DeviceUpdateFiles_Int"
 EXTERNAL_FOLDER: Final = "DeviceUpdateFiles_Ext"
+# Seconds that a check waits for another thread's look at the database.
+_PATIENCE: Final = 2.0
 # From the one that says most about the device to the one that says least.
 _TELLING: Final = (
     Reason.OFFERS_DISABLED,
@@ -161,24 +163,31 @@ class Catalogue:
         self._failing = False
 
     def current(self) -> Snapshot:
-        """The snapshot; one thread brings it up to date when that is due, the others go on with what they have.
+        """The snapshot; when it is due, one thread brings it up to date and the others wait for that.
 
-        When the database cannot be read, the last snapshot goes on serving. Raises CatalogueUnavailableError when
-        there is none yet.
+        When the database cannot be read, the last snapshot goes on serving, and nobody waits but the thread that
+        tries again. Raises CatalogueUnavailableError when there is none yet.
         """
         snapshot = self._snapshot
         if snapshot is None:
             with self._lock:
                 # Another thread may have read it while this one waited.
                 return self._snapshot or self._refreshed(None)
-        if self._clock() - self._looked_at >= settings.DUS_CATALOGUE_SECONDS and self._lock.acquire(
-            blocking=False
-        ):
-            try:
-                return self._refreshed(self._snapshot)
-            finally:
-                self._lock.release()
-        return snapshot
+        if not self._is_due():
+            return snapshot
+        # After a quiet hour the snapshot is an hour old: to go on with it would break the promise of one second.
+        # A database that hangs must not hold every thread, though.
+        if not self._lock.acquire(timeout=0 if self._failing else _PATIENCE):
+            return self._snapshot or snapshot
+        try:
+            if not self._is_due():
+                return self._snapshot or snapshot
+            return self._refreshed(self._snapshot)
+        finally:
+            self._lock.release()
+
+    def _is_due(self) -> bool:
+        return self._clock() - self._looked_at >= settings.DUS_CATALOGUE_SECONDS
 
     def reset(self) -> None:
         """Forget the snapshot; the next look reads everything."""

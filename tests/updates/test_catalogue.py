@@ -269,22 +269,50 @@ def test_a_process_that_never_read_the_database_says_so_and_tries_again() -> Non
 
 
 @pytest.mark.django_db
-def test_while_one_thread_reads_the_others_go_on(django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_while_one_thread_reads_the_others_wait_for_what_it_reads() -> None:
     clock = Clock()
     held = Catalogue(clock=clock)
-    before = held.current()
-    clock.now += 5
-    seen: list[Snapshot] = []
+    assert offered(held) == []
+    approve(make_update("2.0"))
+    # A quiet minute: what is held is far older than a second.
+    clock.now += 60
+    seen: list[list[str]] = []
+    other = threading.Thread(target=lambda: seen.append(offered(held)))
 
     def look_from_another_thread(execute: Callable[..., Any], sql: str, *more: Any) -> Any:
-        thread = threading.Thread(target=lambda: seen.append(held.current()))
-        thread.start()
-        thread.join(timeout=5)
+        if other.ident is None:
+            other.start()
+            other.join(timeout=0.2)
+            assert seen == []
         return execute(sql, *more)
 
-    with django_assert_num_queries(1), connection.execute_wrapper(look_from_another_thread):
+    with connection.execute_wrapper(look_from_another_thread):
+        assert offered(held) == ["2.0"]
+    other.join(timeout=5)
+    assert seen == [["2.0"]]
+
+
+@pytest.mark.django_db
+def test_nobody_waits_for_a_thread_that_tries_a_dead_database_again() -> None:
+    clock = Clock()
+    held = Catalogue(clock=clock)
+    make_update("2.0", State.APPROVED)
+    held.current()
+    seen: list[list[str]] = []
+
+    def look_from_another_thread(*_arguments: object) -> None:
+        other = threading.Thread(target=lambda: seen.append(offered(held)))
+        other.start()
+        other.join(timeout=0.5)
+        raise OperationalError("the database is down")
+
+    with connection.execute_wrapper(refuse_every_query):
+        clock.now += 1
         held.current()
-    assert seen == [before]
+    with connection.execute_wrapper(look_from_another_thread):
+        clock.now += 1
+        held.current()
+    assert seen == [["2.0"]]
 
 
 @pytest.mark.django_db
