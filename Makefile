@@ -42,8 +42,10 @@ fix: .environment-dev  ## Format, and mend what the linters can
 	$(BIN)/ruff format .
 	-$(BIN)/djlint templates --reformat --quiet
 
-bench: .environment-dev  ## Measure the cabinet reader
+bench: .environment-dev  ## Measure the cabinet reader, checks and downloads
 	$(BIN)/python -m bench.cabinet
+	$(BIN)/python -m bench.check
+	$(BIN)/python -m bench.download
 
 messages: .environment-dev  ## Collect the texts to translate, and compile the translations (needs gettext)
 	$(BIN)/python manage.py makemessages --locale ja --no-location --ignore '.venv/*' --ignore 'state/*'
