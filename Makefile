@@ -33,14 +33,13 @@ lint: .environment-dev  ## Check style, types, floors, templates, migrations and
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
-	$(BIN)/djlint templates --lint --check
+	$(BIN)/djlint templates --lint
 	DJANGO_SETTINGS_MODULE=dus_project.settings.test $(BIN)/python manage.py makemigrations --check --dry-run
 	$(BIN)/pytest -q tests/architecture
 
 fix: .environment-dev  ## Format, and mend what the linters can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	-$(BIN)/djlint templates --reformat --quiet
 
 bench: .environment-dev  ## Measure the cabinet reader, checks and downloads
 	$(BIN)/python -m bench.cabinet

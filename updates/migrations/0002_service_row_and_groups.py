@@ -1,5 +1,7 @@
 """The service's one row, and the four groups that an organisation starts with."""
 
+import sys
+
 from django.apps.registry import Apps
 from django.contrib.auth.management import create_permissions
 from django.db import migrations
@@ -51,7 +53,8 @@ def add(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     # Permissions are made after all migrations have run; the groups need them now.
     for label in ("auth", "devices", "updates"):
         config = apps.get_app_config(label)
-        config.models_module = True
+        # Any module will do: only whether there is one is asked.
+        config.models_module = sys.modules[__name__]
         create_permissions(config, apps=apps, using=alias, verbosity=0)
         config.models_module = None
     group_model = apps.get_model("auth", "Group")
