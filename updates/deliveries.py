@@ -255,6 +255,8 @@ def _note_installed(check_in: CheckIn, deliveries: Mapping[int, Delivery], chang
         installed = running is not None and versions.same(running, delivery.update.version)
         if installed and delivery.installed_at is None:
             delivery.installed_at = check_in.at
+            # What it runs it has fetched, even if the download was counted for another device behind its address.
+            delivery.fetched_at = delivery.fetched_at or check_in.at
             changes.installed.append(delivery)
 
 
@@ -292,5 +294,4 @@ def _store(changes: _Changes) -> None:
     if changes.again:
         Delivery.objects.bulk_update(changes.again, ["from_version", "fetched_at", "installed_at"])
     if changes.installed:
-        # Not the whole row: a download may end at this moment.
-        Delivery.objects.bulk_update(changes.installed, ["installed_at"])
+        Delivery.objects.bulk_update(changes.installed, ["installed_at", "fetched_at"])

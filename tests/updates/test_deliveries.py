@@ -140,6 +140,17 @@ def test_a_device_that_reports_the_version_has_installed_it() -> None:
     assert installed.installed_at == T0 + HOUR
 
 
+def test_what_a_device_runs_it_has_fetched_even_if_the_download_was_counted_for_its_neighbour() -> None:
+    update = make_update("2.0", State.APPROVED)
+    first, second = mac(1), mac(2)
+    record([a_check_in(update, mac=first), a_check_in(update, mac=second, at=T0 + HOUR)])
+    # The second phone downloads, and the oldest offer at their address is the first one's.
+    assert fetched(update_id=update.pk, address="10.1.2.3", account="", now=T0 + 2 * HOUR)
+    record([a_check_in(mac=second, at=T0 + 3 * HOUR, running="2.0")])
+    at = dict(Delivery.objects.values_list("device__mac", "fetched_at"))
+    assert at == {first: T0 + 2 * HOUR, second: T0 + 3 * HOUR}
+
+
 def test_an_update_that_was_never_offered_is_not_noted_as_installed() -> None:
     make_update("2.0", State.APPROVED)
     record([a_check_in(running="2.0")])
