@@ -8,14 +8,14 @@ from datetime import datetime
 from typing import Any, TypedDict
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise, WithAnnotations
 
 from devices.identity import IdentityError, normalise_mac
-from devices.models import Device, TestDevice
+from devices.models import Device, tests_updates
 
 
 class Mark(TypedDict):
@@ -26,9 +26,7 @@ class Mark(TypedDict):
 
 def with_test_mark(devices: QuerySet[Device]) -> QuerySet[Device]:
     """Adds `is_test` (bool): the device's MAC address or serial number is a test device's."""
-    by_mac = TestDevice.objects.filter(kind=TestDevice.Kind.MAC, identifier=OuterRef("mac"))
-    by_serial = TestDevice.objects.filter(kind=TestDevice.Kind.SERIAL, identifier=OuterRef("serial"))
-    return devices.annotate(is_test=Q(Exists(by_mac)) | Q(Exists(by_serial)))
+    return devices.annotate(is_test=tests_updates())
 
 
 class TestMarkFilter(admin.SimpleListFilter):

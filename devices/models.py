@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from devices.identity import DeviceTypeKey, IdentifierKind
@@ -104,3 +105,10 @@ class TestDevice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.identifier})"
+
+
+def tests_updates() -> Q:
+    """Devices that are test devices, by their MAC address or their serial number; a condition on querysets of Device."""
+    by_mac = TestDevice.objects.filter(kind=TestDevice.Kind.MAC, identifier=OuterRef("mac"))
+    by_serial = TestDevice.objects.filter(kind=TestDevice.Kind.SERIAL, identifier=OuterRef("serial"))
+    return Q(Exists(by_mac)) | Q(Exists(by_serial))

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from devices.models import Device, TestDevice
+from devices.models import Device, tests_updates
 from updates.domain.lifecycle import Action, State
 from updates.domain.versions import Direction, direction
 from updates.models import Update
@@ -83,20 +83,13 @@ def _effect(update: Update, action: Action) -> Effect:
         case Action.REJECTED:
             # Only test devices were offered it; they fall back to what all the others run.
             approved = siblings.filter(state=State.APPROVED).values_list("version", flat=True).first()
-            return _counted(update, approved, concerned.filter(_tests_updates()))
+            return _counted(update, approved, concerned.filter(tests_updates()))
         case Action.ROLLED_BACK:
             if siblings.filter(state=State.PENDING).exists():
-                concerned = concerned.exclude(_tests_updates())
+                concerned = concerned.exclude(tests_updates())
             return _counted(update, update.previous.version if update.previous else None, concerned)
         case _:
             return Effect(update=update, offered=None)
-
-
-def _tests_updates() -> Q:
-    """Devices that are test devices, by their MAC address or their serial number."""
-    by_mac = TestDevice.objects.filter(kind=TestDevice.Kind.MAC, identifier=OuterRef("mac"))
-    by_serial = TestDevice.objects.filter(kind=TestDevice.Kind.SERIAL, identifier=OuterRef("serial"))
-    return Q(Exists(by_mac)) | Q(Exists(by_serial))
 
 
 def _counted(update: Update, offered: str | None, concerned: QuerySet[Device]) -> Effect:
