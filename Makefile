@@ -21,7 +21,8 @@ test: .environment-dev  ## Run the tests that need no other server and no browse
 	$(BIN)/pytest -n auto -m "$(FAST)" $(PYTEST_OPTIONS)
 
 test-services: .environment-dev  ## Run them on what DUS_DATABASE_URL and DUS_BROKER_URL name, with those that need it
-	$(BIN)/pytest -n auto -m "not browser and not e2e" $(PYTEST_OPTIONS)
+	$(BIN)/pytest -n auto -m "$(FAST)" $(PYTEST_OPTIONS)
+	$(BIN)/pytest -m services $(PYTEST_OPTIONS)
 
 test-e2e: .environment-dev  ## Run the tests with real servers, workers and Chromium
 	$(BIN)/pytest -m "e2e or browser" $(PYTEST_OPTIONS)
