@@ -1,12 +1,14 @@
 """Which updates a command is about: by number, by what they are for, by state."""
 
+from argparse import ArgumentTypeError
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db.models import Q
+from django.db.models import BigAutoField, Q
 
+from devices.identity import shown
 from updates.models import Update
 from updates.selectors import updates_with_context
 from updates.services.decisions import Lost
@@ -20,6 +22,7 @@ _FIELDS = {
     "update_type": "update_type",
     "version": "version",
 }
+_LARGEST_NUMBER = BigAutoField.MAX_BIGINT
 _STATES = [state.value for state in Update.State if state is not Update.State.IMPORTING]
 
 
@@ -33,7 +36,9 @@ class Selection:
 
 def add_selection(parser: CommandParser, *, default: str) -> None:
     """Adds the arguments that select updates; `default` says what `--all` and the filters look at."""
-    parser.add_argument("ids", nargs="*", type=int, metavar="ID", help="numbers of updates, see list_updates")
+    parser.add_argument(
+        "ids", nargs="*", type=_number, metavar="ID", help="numbers of updates, see list_updates"
+    )
     group = parser.add_argument_group("selection", "Without regard to case; filters narrow each other.")
     for name in _FIELDS:
         group.add_argument(f"--{name.replace('_', '-')}", dest=name, metavar="TEXT")
@@ -76,3 +81,16 @@ def select(options: Mapping[str, Any], *, states: Collection[str]) -> Selection:
     ]
     left_out = {one.update_id for one in lost}
     return Selection(tuple(pk for pk in ids if pk not in left_out), tuple(lost))
+
+
+def _number(text: str) -> int:
+    """The number of an update, which a database can hold. Raises ArgumentTypeError."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= _LARGEST_NUMBER:
+        raise ArgumentTypeError(
+            f"{shown(text)} is not the number of an update; `list_updates` shows them, from 1 up."
+        )
+    return number

@@ -41,9 +41,42 @@ def test_every_state_is_listed_but_what_is_not_published_yet(shell: Shell) -> No
 
 
 def test_a_listing_of_nothing_is_no_error(shell: Shell) -> None:
-    assert shell.run("list_updates", "--json").json == []
-    nothing = shell.run("list_updates", "--version", "9.9")
+    nothing = shell.run("list_updates", "--json")
+    assert (nothing.json, nothing.error) == ([], "")
+    nothing = shell.run("list_updates")
     assert (nothing.out, nothing.error) == ("no updates\n", "")
+
+
+def test_a_selection_that_matches_nothing_is_an_error(shell: Shell) -> None:
+    update = make_update()
+
+    for selection in (("--brand", "Nope"), (update.pk, "--state", "approved")):
+        ended = shell.run("list_updates", *selection, "--json")
+        assert ended.json == []
+        assert "No update matches the selection" in ended.error
+
+
+def test_numbers_that_do_not_exist_are_named_beside_what_was_found(shell: Shell) -> None:
+    update = make_update()
+
+    ended = shell.run("list_updates", update.pk, 9999, 9998, "--json")
+
+    assert isinstance(ended.json, list)
+    assert [one["id"] for one in ended.json] == [update.pk]
+    assert "No update has the number 9999, 9998." in ended.error
+    assert shell.run("list_updates", 9999, "--json").json == []
+
+
+@pytest.mark.parametrize(
+    "number", ["99999999999999999999", "9223372036854775808", "0", "-1", "9" * 5000, "x"]
+)
+@pytest.mark.parametrize("command", ["list_updates", "reject_update", "clear_files"])
+def test_what_cannot_be_the_number_of_an_update_is_refused(shell: Shell, command: str, number: str) -> None:
+    ended = shell.run(command, "--", number)
+
+    assert "is not the number of an update" in ended.error
+    assert len(ended.error) < 300
+    assert ended.out == ""
 
 
 def test_people_get_a_table(shell: Shell) -> None:
