@@ -30,24 +30,35 @@ class NewTestDevice:
     kind: IdentifierKind | None = None
 
 
+def find(identifier: str, *, kind: IdentifierKind | None = None) -> TestDevice | None:
+    """The test device of this identifier, in whichever form it is written.
+
+    Raises TestDeviceError for what is no identifier.
+    """
+    kind, normal = _normal(identifier, kind)
+    return TestDevice.objects.filter(kind=kind.value, identifier=normal).first()
+
+
+def preview(new: NewTestDevice, *, by: User | None) -> TestDevice:
+    """The test device that `add` would add at this moment; nothing is saved. Raises what `add` raises."""
+    device = _unsaved(new, by=by)
+    if find(device.identifier, kind=IdentifierKind(device.kind)) is not None:
+        raise _already(device.identifier)
+    return device
+
+
 def add(new: NewTestDevice, *, by: User | None) -> TestDevice:
     """Adds one test device, its identifier in normal form.
 
     Raises NotPermittedError; TestDeviceError for an identifier that is none, or is there already.
     """
-    authorisation.require(authorisation.ADD_TEST_DEVICE, by)
-    kind, identifier = _identify(new)
-    device = TestDevice(
-        kind=kind.value, identifier=identifier, name=new.name or identifier, note=new.note, added_by=by
-    )
+    device = _unsaved(new, by=by)
     try:
         with transaction.atomic():
             device.save()
             _record(Action.TEST_DEVICE_ADDED, device, by)
     except IntegrityError as error:
-        raise TestDeviceError(
-            _("%(identifier)s is a test device already.") % {"identifier": identifier}
-        ) from error
+        raise _already(device.identifier) from error
     return device
 
 
@@ -69,9 +80,7 @@ def change(device: TestDevice, new: NewTestDevice, *, by: User | None) -> TestDe
             if moved:
                 _record(Action.TEST_DEVICE_ADDED, device, by)
     except IntegrityError as error:
-        raise TestDeviceError(
-            _("%(identifier)s is a test device already.") % {"identifier": identifier}
-        ) from error
+        raise _already(identifier) from error
     return device
 
 
@@ -111,15 +120,29 @@ def remove(devices: Iterable[TestDevice], *, by: User | None) -> int:
     return count
 
 
+def _unsaved(new: NewTestDevice, *, by: User | None) -> TestDevice:
+    authorisation.require(authorisation.ADD_TEST_DEVICE, by)
+    kind, identifier = _identify(new)
+    return TestDevice(
+        kind=kind.value, identifier=identifier, name=new.name or identifier, note=new.note, added_by=by
+    )
+
+
+def _already(identifier: str) -> TestDeviceError:
+    return TestDeviceError(_("%(identifier)s is a test device already.") % {"identifier": identifier})
+
+
 def _identify(new: NewTestDevice) -> tuple[IdentifierKind, str]:
     if len(new.name) > NAME_LENGTH:
         raise TestDeviceError(_("The name is longer than %(longest)d characters.") % {"longest": NAME_LENGTH})
     if len(new.note) > NOTE_LENGTH:
         raise TestDeviceError(_("The note is longer than %(longest)d characters.") % {"longest": NOTE_LENGTH})
+    return _normal(new.identifier, new.kind)
+
+
+def _normal(text: str, kind: IdentifierKind | None) -> tuple[IdentifierKind, str]:
     try:
-        if new.kind is None:
-            return guess(new.identifier)
-        return new.kind, normalise(new.kind, new.identifier)
+        return guess(text) if kind is None else (kind, normalise(kind, text))
     except IdentityError as error:
         raise TestDeviceError(error.wording.said(_)) from error
 

@@ -84,6 +84,24 @@ def test_twice_the_same_is_refused_also_in_a_dry_run(shell: Shell) -> None:
     assert "already" in shell.run("test_device", "add", "abc-1", "--dry-run").error
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ABC-1", "--name", "n" * 200),
+        ("ABC-1", "--note", "n" * 2000),
+        ("no such thing!",),
+        ("AB", "--kind", "mac"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_real_run_refuses(shell: Shell, arguments: tuple[str, ...]) -> None:
+    real = shell.run("test_device", "add", *arguments)
+    dry = shell.run("test_device", "add", *arguments, "--dry-run")
+
+    assert real.error != ""
+    assert (dry.out, dry.error) == (real.out, real.error)
+    assert not TestDevice.objects.exists()
+
+
 def test_a_viewer_neither_adds_nor_removes(shell: Shell) -> None:
     make_user(name="viewer", groups=("Viewers",))
     shell.run("test_device", "add", "ABC-1")

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from devices.identity import IdentifierKind, IdentityError, guess, normalise
+from devices.identity import IdentifierKind
 from devices.models import TestDevice
 from updates import authorisation
 from updates.management.base import Invocation, ServiceCommand, add_account, add_acting
@@ -48,19 +48,17 @@ class Command(ServiceCommand):
                 self._print(invocation, list(TestDevice.objects.all()))
 
     def _add(self, invocation: Invocation, options: Mapping[str, Any]) -> None:
-        kind, identifier = _identify(options["identifier"], _kind(options))
-        name, note = options["name"] or identifier, options["note"]
-        authorisation.require(authorisation.ADD_TEST_DEVICE, invocation.by)
-        if invocation.dry_run:
-            if _find(identifier, kind) is not None:
-                raise CommandError(f"{identifier} is a test device already.")
-            device = TestDevice(kind=kind.value, identifier=identifier, name=name, note=note)
-        else:
-            new = NewTestDevice(identifier=identifier, name=name, note=note, kind=kind)
-            try:
-                device = test_devices.add(new, by=invocation.by)
-            except TestDeviceError as error:
-                raise CommandError(str(error)) from error
+        new = NewTestDevice(
+            identifier=options["identifier"],
+            name=options["name"],
+            note=options["note"],
+            kind=_kind(options),
+        )
+        add = test_devices.preview if invocation.dry_run else test_devices.add
+        try:
+            device = add(new, by=invocation.by)
+        except TestDeviceError as error:
+            raise CommandError(str(error)) from error
         self._print(invocation, [device], past="added")
 
     def _remove(self, invocation: Invocation, options: Mapping[str, Any]) -> None:
@@ -116,15 +114,9 @@ def _kind(options: Mapping[str, Any]) -> IdentifierKind | None:
     return IdentifierKind(options["kind"]) if options["kind"] else None
 
 
-def _identify(text: str, kind: IdentifierKind | None) -> tuple[IdentifierKind, str]:
-    """Raises CommandError."""
-    try:
-        return guess(text) if kind is None else (kind, normalise(kind, text))
-    except IdentityError as error:
-        raise CommandError(f"{error}.") from error
-
-
 def _find(text: str, kind: IdentifierKind | None) -> TestDevice | None:
     """The test device called `text`. Raises CommandError for what is no identifier."""
-    found_kind, identifier = _identify(text, kind)
-    return TestDevice.objects.filter(kind=found_kind.value, identifier=identifier).first()
+    try:
+        return test_devices.find(text, kind=kind)
+    except TestDeviceError as error:
+        raise CommandError(str(error)) from error
