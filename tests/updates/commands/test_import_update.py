@@ -1,7 +1,9 @@
 """Importing packages at the shell."""
 
 import hashlib
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -79,6 +81,49 @@ def test_a_dry_run_looks_at_the_files_and_stores_nothing(shell: Shell, sound: Pa
     assert "2 members" in shell.run("import_update", sound, "--dry-run").out
     assert "does not start with MSCF" in shell.run("import_update", broken, "--dry-run", "--json").error
     assert not Package.objects.exists()
+
+
+def test_a_dry_run_prints_the_same_keys_as_an_import(shell: Shell, sound: Path) -> None:
+    new = shell.run("import_update", sound, "--dry-run", "--json").json
+    imported = shell.run("import_update", sound, "--json").json
+    known = shell.run("import_update", sound, "--dry-run", "--json").json
+
+    members = {"members": [f"{FOLDER}/CPE.nbt", "readme.txt"]}
+    assert new == [
+        {
+            "package": None,
+            "sha256": hashlib.sha256(sound.read_bytes()).hexdigest(),
+            "state": None,
+            "updates": [],
+            "unassigned": [],
+            "findings": [],
+            **members,
+        }
+    ]
+    assert isinstance(imported, list)
+    assert known == [{**imported[0], **members}]
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+def test_a_package_that_a_full_disk_held_up_is_listed_and_said_to_be_tried_again(
+    shell: Shell, sound: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: Usage(100, 97, 3))
+
+    ended = shell.run("import_update", sound, "--json")
+
+    package = Package.objects.get()
+    assert isinstance(ended.json, list)
+    assert [(told["package"], told["state"]) for told in ended.json] == [(package.pk, "uploaded")]
+    assert f"package {package.pk} is uploaded, but its extraction did not finish" in ended.error
+    assert "3 are free" in ended.error
+    assert "tried again" in ended.error
+    assert "not imported" not in ended.error
 
 
 def test_the_same_bytes_again_lead_to_the_package_that_exists(shell: Shell, sound: Path) -> None:

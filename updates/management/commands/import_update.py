@@ -34,6 +34,20 @@ class _Refused:
         return f"{self.name}: not imported: {self.why}"
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldUp:
+    """A package that was taken in, and whose extraction the machine or the storage did not let finish."""
+
+    package: Package
+    why: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.package.file_name}: package {self.package.pk} is {self.package.state}, but its extraction did not "
+            f"finish: {self.why}. It will be tried again by the workers, or by repeating this command."
+        )
+
+
 class Command(ServiceCommand):
     help = "Imports update packages (.cab) and extracts them at once, or hands them to the workers."
     permission = authorisation.UPLOAD
@@ -51,14 +65,16 @@ class Command(ServiceCommand):
             self._preview(invocation, options["files"])
             return
         imported: list[Package] = []
-        refused: list[_Refused] = []
+        refused: list[_Refused | _HeldUp] = []
         for path in options["files"]:
             try:
-                package = self._import(invocation, path, queue=options["queue"])
+                package = self._submit(invocation, path, queue=options["queue"])
             except (OSError, StoreError, packages.UploadError) as error:
                 refused.append(_Refused(str(path), _cause(error)))
                 continue
             imported.append(package)
+            if not options["queue"]:
+                refused += _extract(package)
             if not invocation.as_json:
                 self._tell(package)
         if invocation.as_json:
@@ -67,7 +83,7 @@ class Command(ServiceCommand):
         if failed or refused:
             raise CommandError("\n".join([*map(_failure, failed), *map(str, refused)]))
 
-    def _import(self, invocation: Invocation, path: Path, *, queue: bool) -> Package:
+    def _submit(self, invocation: Invocation, path: Path, *, queue: bool) -> Package:
         """Raises OSError when the file cannot be read or the storage fails, UploadError when it is not taken."""
         with path.open("rb") as file:
             upload = packages.Upload(
@@ -79,8 +95,6 @@ class Command(ServiceCommand):
         package = submission.package
         if not submission.is_new:
             self.say(f"{path}: these bytes are package {package.pk} already; it is examined again.")
-        if not queue:
-            _extract(package)
         return package
 
     def _tell(self, package: Package) -> None:
@@ -109,14 +123,8 @@ class Command(ServiceCommand):
                 refused.append(_Refused(str(path), _cause(error)))
                 continue
             known = Package.objects.filter(sha256=digest).first()
-            rows.append(
-                {
-                    "package": known.pk if known else None,
-                    "sha256": digest,
-                    "state": known.state if known else None,
-                    "members": [member.name for member in members],
-                }
-            )
+            row = _as_json(known) if known else _unknown(digest)
+            rows.append({**row, "members": [member.name for member in members]})
             if not invocation.as_json:
                 what = (
                     f"is package {known.pk} already, would be examined again"
@@ -130,10 +138,21 @@ class Command(ServiceCommand):
             raise CommandError("\n".join(map(str, refused)))
 
 
-def _extract(package: Package) -> None:
-    """Extracts the package in this process; if a worker has it already, waits for the worker.
+def _extract(package: Package) -> list[_HeldUp]:
+    """Extracts the package in this process, and says what held it up; `package` has its new state afterwards."""
+    try:
+        _finish(package)
+    except (OSError, StoreError) as error:
+        package.refresh_from_db()
+        return [_HeldUp(package, str(error).rstrip("."))]
+    return []
+
+
+def _finish(package: Package) -> None:
+    """Works on the package until it is ready or failed; if a worker has it already, waits for the worker.
 
     Asking again takes over what a killed worker left: its lease ends, and its attempts are counted.
+    Raises OSError or StoreError when the machine or the storage fails: the package then waits for its next attempt.
     """
     while True:
         # Busy: another package is importing one of the versions; this one is due again in a moment.
@@ -190,4 +209,16 @@ def _as_json(package: Package) -> dict[str, object]:
             }
             for finding in package.findings.all()
         ],
+    }
+
+
+def _unknown(sha256: str) -> dict[str, object]:
+    """What `_as_json` says of a package, for bytes that were never imported."""
+    return {
+        "package": None,
+        "sha256": sha256,
+        "state": None,
+        "updates": [],
+        "unassigned": [],
+        "findings": [],
     }
