@@ -3,27 +3,31 @@
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Final
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.urls import resolve
+from django.urls import resolve, reverse
 from django.utils.translation import gettext as _
 
 from devices.authentication.networks import resolve_peer
+from dus_project.addresses import canonical
+from dus_project.logs import OF_DEVICE
 from updates import protocol
+from updates.api.bodies import CrowdedError, Slots
 
 _log = logging.getLogger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
-DEVICE_PREFIXES = (
-    "/RequestHandler/",
-    "/RequestHandlerExt/",
-    "/DeviceUpdateFiles_Int/",
-    "/DeviceUpdateFiles_Ext/",
-    "/provisioning/",
-)
+# Of forms that nobody signed in for: room for a name, a password and an address to go on to.
+ANONYMOUS_FORM_BYTES: Final = 16 * 1024
+# What Django reads as a form, whoever sends it, before any view is asked.
+_FORMS: Final = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+forms: Final = Slots(settings.DUS_FORM_BODIES)
 
 
 class DeviceDoor:
@@ -37,11 +41,12 @@ class DeviceDoor:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        # With the slash that may be missing at the end: /provisioning is for devices, too.
-        if not f"{request.path_info}/".startswith(DEVICE_PREFIXES):
+        path = canonical(request.path_info)
+        if path is None:
             return self.get_response(request)
+        request.META[OF_DEVICE] = True
         try:
-            return self._answer(request)
+            return self._answer(request, path)
         except Exception:  # noqa: BLE001 - the last door: whatever it is, a device gets an answer it can read
             _log.exception("A device's request failed outside of its view.")
             error = protocol.render_error(protocol.standard_error(503), protocol.XML)
@@ -52,8 +57,8 @@ class DeviceDoor:
                 headers={"Retry-After": "60", "Cache-Control": "no-store"},
             )
 
-    def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        match = resolve(request.path_info, "updates.api.urls")
+    def _answer(self, request: HttpRequest, path: str) -> HttpResponseBase:
+        match = resolve(path, "updates.api.urls")
         request.resolver_match = match
         response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         render = getattr(response, "render", None)
@@ -88,13 +93,39 @@ class ConsoleDoor:
             request.META["wsgi.url_scheme"] = "https"
         elif not peer.address.is_loopback:
             text = _("The console is served over https only. Open %(url)s instead.")
-            return HttpResponse(
-                text % {"url": settings.DUS_EXTERNAL_URL},
-                status=403,
-                content_type="text/plain; charset=utf-8",
-            )
-        response = self.get_response(request)
+            return _plain(text % {"url": settings.DUS_EXTERNAL_URL}, 403)
+        response = self._answer(request)
         if peer.secure and isinstance(response, HttpResponseBase):
             for morsel in response.cookies.values():
                 morsel["secure"] = True
         return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        # A form is read by the check against forged ones; what has another type, a view reads or nobody.
+        if request.method != "POST" or request.content_type not in _FORMS:
+            return self.get_response(request)
+        refusal = None if settings.SESSION_COOKIE_NAME in request.COOKIES else _refusal_of_stranger(request)
+        if refusal is not None:
+            return refusal
+        try:
+            with forms.one():
+                return self.get_response(request)
+        except CrowdedError:
+            text = _("Too many forms are being sent at this moment. Send yours again in half a minute.")
+            return _plain(text, 503, {"Retry-After": "30"})
+
+
+def _refusal_of_stranger(request: HttpRequest) -> HttpResponseBase | None:
+    """The answer to a form that nobody signed in for and that is not read; None for the short ones of the sign-in page."""
+    if request.path_info not in {reverse("admin:login"), reverse("set_language")}:
+        return redirect_to_login(request.get_full_path(), reverse("admin:login"))
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not (length.isascii() and length.isdigit()):
+        return _plain(_("Say how long the form is, in the header Content-Length."), 411)
+    if int(length) > ANONYMOUS_FORM_BYTES:
+        return _plain(_("The form is too long."), 413)
+    return None
+
+
+def _plain(text: str, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(text, status=status, headers=headers, content_type="text/plain; charset=utf-8")

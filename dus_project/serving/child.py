@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from django.conf import settings
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.log import LogLevels
@@ -20,9 +21,6 @@ from dus_project.celery import app
 
 # <linux/prctl.h>
 _PR_SET_PDEATHSIG = 1
-# A slow body holds the thread that reads it. With this many, some hundreds of slow callers leave threads for
-# checks; idle threads end by themselves after half a minute.
-_THREADS = 512
 # How long a request that is being answered may hold up the stop, in seconds.
 _STOP_SECONDS = 3
 
@@ -68,8 +66,8 @@ def _serve(options: argparse.Namespace) -> None:
         http=HTTPModes.http1,
         websockets=False,
         workers=options.workers,
-        blocking_threads=_THREADS,
-        backpressure=2 * _THREADS,
+        blocking_threads=settings.DUS_WEB_THREADS,
+        backpressure=2 * settings.DUS_WEB_THREADS,
         workers_kill_timeout=_STOP_SECONDS,
         respawn_failed_workers=True,
         log_level=LogLevels.warning,

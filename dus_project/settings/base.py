@@ -9,6 +9,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from dus_project.logs import not_of_devices, without_traceback
 from dus_project.settings import env
 
 # `ModelAdmin[Update]` and its like stand in annotations that run.
@@ -112,6 +113,12 @@ else:
 # A connection made anew for each check would cost more than the check.
 _database["CONN_MAX_AGE"] = None
 DATABASES = {"default": _database}
+# Threads of one web process. A slow body holds the thread that reads it: with many, slow callers leave some for
+# others, and idle ones end by themselves. A server such as PostgreSQL has a connection less for each of them.
+DUS_WEB_THREADS = 512 if _database["ENGINE"] == "django.db.backends.sqlite3" else 24
+# How many of them may read a check's body, and how many a form of the console, at any one time.
+DUS_CHECK_BODIES = DUS_WEB_THREADS // 2
+DUS_FORM_BODIES = DUS_WEB_THREADS // 4
 
 # --- files -----------------------------------------------------------------------------------------------
 DUS_STORAGE = env.choice("DUS_STORAGE", "local", ("local", "s3"))
@@ -166,6 +173,7 @@ DUS_LIMITS = {
     "ratio": env.integer("DUS_LIMIT_RATIO", 200, minimum=1),
     "depth": env.integer("DUS_LIMIT_DEPTH", 3, minimum=1, maximum=16),
     "nested": env.integer("DUS_LIMIT_NESTED", 64, minimum=0),
+    "updates": env.integer("DUS_LIMIT_UPDATES", 500, minimum=1),
     "cpu_seconds": env.integer("DUS_LIMIT_CPU_SECONDS", 120, minimum=1),
     "wall_seconds": env.integer("DUS_LIMIT_WALL_SECONDS", 300, minimum=1),
 }
@@ -267,9 +275,15 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["one_line"]}
+    },
+    "filters": {
+        "one_line": {"()": lambda: without_traceback},
+        "console_only": {"()": lambda: not_of_devices},
+    },
     "root": {"handlers": ["console"], "level": DUS_LOG_LEVEL},
     # Refusals are ordinary; those of devices are told by "devices.refusals", without the path.
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {"django.request": {"level": "ERROR", "filters": ["console_only"]}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

@@ -1,21 +1,30 @@
 """Puts the protocol on the web: reads a check from a request, writes answers in the form the caller wants."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import IO, Any, Final
 
+from django.conf import settings
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from updates import protocol
+from updates.api.bodies import CrowdedError, Slots
 from updates.api.errors import ProblemError
+
+_log = logging.getLogger("devices.refusals")
 
 Message = protocol.CheckAnswer | protocol.ErrorAnswer | protocol.Provisioning
 
 
 # Under which name the parsed check stands in a request's data; a request without a body has none.
 CHECK: Final = "check"
+
+# The rest of a process's threads stays free for downloads and for the console, however slow devices are.
+bodies: Final = Slots(settings.DUS_CHECK_BODIES)
+_RETRY: Final = {"Retry-After": "30"}
 
 
 class CheckParser(BaseParser):
@@ -33,7 +42,13 @@ class CheckParser(BaseParser):
         if int(meta.get("CONTENT_LENGTH") or 0) > protocol.MAX_BODY:
             # Nothing of it is read.
             raise ProblemError(413)
-        return {CHECK: protocol.parse_check(stream.read(protocol.MAX_BODY), media_type or "")}
+        try:
+            with bodies.one():
+                body = stream.read(protocol.MAX_BODY)
+        except CrowdedError as error:
+            _log.warning("503 to a check: %s bodies are being read", bodies.size)
+            raise ProblemError(503, headers=_RETRY) from error
+        return {CHECK: protocol.parse_check(body, media_type or "")}
 
 
 class ProtocolRenderer(BaseRenderer):

@@ -327,3 +327,25 @@ def test_types_are_one_whatever_their_case() -> None:
     make_update("1.0.522.101", State.APPROVED)
     assert len(Phone().check(a_check(model="cx700")).downloads) == 1
     assert DeviceType.objects.get().key == CX700
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/requesthandler/UCDevice.upx",
+        "/REQUESTHANDLER/UCDEVICE.UPX",
+        "/RequestHandler/ucdevice.UPX",
+    ],
+)
+def test_the_case_of_the_address_does_not_matter(address: str) -> None:
+    assert Phone().check(url=address).downloads == ()
+
+
+def test_the_case_of_the_other_addresses_does_not_matter_and_opens_no_door() -> None:
+    stranger = Phone(address="198.51.100.7", https=True)
+    assert Phone().get("/PROVISIONING").status_code == 200
+    assert error_of(stranger.post("/requesthandler/UCDevice.upx", b"")).status == 403
+    assert error_of(stranger.post("/requesthandlerext/UCDevice.upx", b"")).status == 401
+    assert error_of(stranger.get("/deviceupdatefiles_INT/x")).status == 403
+    assert error_of(stranger.get("/requesthandlerext/FILES/x")).status == 401
+    assert error_of(stranger.get("/requesthandlerext/filesystem")).status == 404
