@@ -4,15 +4,16 @@
 """
 
 import logging
+from collections.abc import Callable
 
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from dus_project.middleware import GetResponse
-
 _log = logging.getLogger(__name__)
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 PATH = "/healthz"
 

@@ -1,7 +1,6 @@
 """The two doors: devices come in by one, people by the other."""
 
 import logging
-from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -14,13 +13,12 @@ from django.utils.translation import gettext as _
 
 from devices.authentication.networks import resolve_peer
 from dus_project.addresses import canonical
+from dus_project.health import GetResponse
 from dus_project.logs import OF_DEVICE
 from updates import protocol
 from updates.api.bodies import CrowdedError, Slots
 
 _log = logging.getLogger(__name__)
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 # Of forms that nobody signed in for: room for a name, a password and an address to go on to.
 ANONYMOUS_FORM_BYTES: Final = 16 * 1024

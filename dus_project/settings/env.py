@@ -5,7 +5,9 @@ A secret `DUS_X` may come from a file named by `DUS_X_FILE` instead, so that it 
 
 import os
 import secrets
+import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import urlsplit
@@ -132,14 +134,18 @@ def secret(name: str, default: str | None = None, *, kept_in: Path | None = None
 
 def _kept_secret(path: Path) -> str:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        # O_EXCL: of two processes that start at once, one writes and the other reads.
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="utf-8").strip()
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        value = secrets.token_urlsafe(48)
-        file.write(value)
+    if not path.exists():
+        # Written aside, for its owner only, so that nobody ever sees half of it.
+        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent) as aside:
+            aside.write(secrets.token_urlsafe(48))
+            aside.flush()
+            os.fsync(aside.fileno())
+            # Of two processes that start at once, one is the first, and both read what that one wrote.
+            with suppress(FileExistsError):
+                os.link(aside.name, path)
+    value = path.read_text(encoding="utf-8").strip()
+    if not value:
+        raise ImproperlyConfigured(f"{path} is empty: delete it, and the next start makes a new secret.")
     return value
 
 

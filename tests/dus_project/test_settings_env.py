@@ -1,14 +1,20 @@
 """A wrong value stops the start, names the variable, and says how to mend it."""
 
 import os
+import secrets
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from dus_project.settings import env
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +96,60 @@ def test_a_generated_secret_is_kept_for_its_owner_only(tmp_path: Path) -> None:
     assert len(first) >= 50
     assert env.secret("DUS_X", kept_in=path) == first
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_processes_that_start_at_once_share_one_secret(tmp_path: Path) -> None:
+    path = tmp_path / "secrets" / "secret_key"
+    with ThreadPoolExecutor(16) as pool:
+        found = set(pool.map(lambda _number: env.secret("DUS_X", kept_in=path), range(64)))
+    assert found == {path.read_text()}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_secret_is_in_its_file_as_soon_as_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "secrets" / "secret_key"
+    made = secrets.token_urlsafe
+
+    def watched(size: int) -> str:
+        assert not path.exists()
+        return made(size)
+
+    monkeypatch.setattr(secrets, "token_urlsafe", watched)
+    assert env.secret("DUS_X", kept_in=path) == path.read_text()
+
+
+def test_an_empty_secret_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "secret_key"
+    path.write_text("\n")
+    with pytest.raises(ImproperlyConfigured, match="secret_key is empty: delete it"):
+        env.secret("DUS_X", kept_in=path)
+    assert path.read_text() == "\n"
+
+
+@pytest.mark.parametrize("command", [["manage.py", "check"], ["-m", "dus_project.serve"]])
+def test_a_wrong_setting_is_told_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    environment = os.environ | {"DUS_STATE_DIR": str(tmp_path), "DUS_HTTP_PORT": "eighty"}
+    environment |= {"DJANGO_SETTINGS_MODULE": "dus_project.settings.base"}
+    ended = subprocess.run(
+        [sys.executable, *command], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 1
+    (line,) = (ended.stdout + ended.stderr).strip().splitlines()
+    assert line == "DUS_HTTP_PORT=eighty: write a whole number"
+
+
+@pytest.mark.parametrize(
+    ("url", "threads"), [("", "512"), ("postgres://user:password@127.0.0.1:1/name", "24")]
+)
+def test_a_database_server_gets_few_connections(tmp_path: Path, url: str, threads: str) -> None:
+    environment = os.environ | {"DUS_STATE_DIR": str(tmp_path), "DUS_DATABASE_URL": url}
+    program = "from dus_project.settings import base; print(base.DUS_WEB_THREADS)"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == threads
 
 
 def test_a_file_of_variables_gives_way_to_the_environment(
