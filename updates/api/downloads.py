@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 
 _CHUNK: Final = 256 * 1024
 _RETRY: Final = {"Retry-After": "60"}
+_LONGEST_PATH: Final = UpdateFile._meta.get_field("path").max_length or 0  # noqa: SLF001 - Django documents _meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,20 @@ class DownloadView(DeviceView):
         part = selection.part
         finished = partial(_finished, stored, part, self.caller)
         if not isinstance(store.storage(), FileSystemStorage):
-            return _redirected(request, stored, finished)
+            if request.method == "HEAD":
+                # The address would be signed for GET.
+                return _described(part, headers)
+            return _redirected(stored, finished)
         file = _open(stored)
         if settings.DUS_ACCEL_PREFIX:
             file.close()
             return _accelerated(request, stored, headers, finished)
+        if request.method == "HEAD":
+            file.close()
+            return _described(part, headers)
         headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(part.length)}
         if selection.is_range:
             headers["Content-Range"] = part.content_range
-        if request.method == "HEAD":
-            file.close()
-            return HttpResponse(headers=headers)
         return StreamingHttpResponse(
             _Sending(file, part, finished), status=206 if selection.is_range else 200, headers=headers
         )
@@ -95,8 +99,8 @@ def find(path: str) -> Stored:
 
     Raises ProblemError: 410 for a file that was withdrawn, 404 for one that is not there or not yet.
     """
-    if not path.isprintable():
-        # No stored path is such, and PostgreSQL takes no NUL in a text.
+    if not path.isprintable() or len(path) > _LONGEST_PATH:
+        # No stored path is such. PostgreSQL takes no NUL in a text, and SQLite no long pattern.
         raise ProblemError(404)
     # Not as models: to make them would take as long as the query, and a device may fetch in many ranges.
     files = UpdateFile.objects.order_by().values_list(
@@ -170,10 +174,16 @@ def _accelerated(
     )
 
 
-def _redirected(request: Request, stored: Stored, finished: Callable[[], None]) -> HttpResponse:
+def _described(part: Part, headers: dict[str, str]) -> HttpResponse:
+    """What a GET would say, and no bytes."""
+    return HttpResponse(
+        headers=headers | {"Content-Type": "application/octet-stream", "Content-Length": str(part.length)}
+    )
+
+
+def _redirected(stored: Stored, finished: Callable[[], None]) -> HttpResponse:
     """Leave the bytes to the object store, at an address that is good for a short time."""
-    if request.method == "GET":
-        finished()
+    finished()
     response = HttpResponseRedirect(store.storage().url(stored.path))
     response["Cache-Control"] = "no-store"
     return response

@@ -147,6 +147,8 @@ def test_files_that_are_being_imported_are_not_there_yet() -> None:
         "/DeviceUpdateFiles_Int/%ff%fe",
         "/DeviceUpdateFiles_Int/%25",
         "/DeviceUpdateFiles_Int/_____________________________________________________",
+        "/DeviceUpdateFiles_Int/" + "a" * 60_000,
+        "/DeviceUpdateFiles_Int/" + "_" * 701,
     ],
 )
 def test_any_other_path_is_nowhere_and_not_repeated(path: str) -> None:
@@ -335,7 +337,10 @@ def test_an_object_store_is_asked_by_the_device_itself(settings: Settings) -> No
         }
     }
     Phone().check(a_check())
-    assert Phone().get(url(update), "HEAD").status_code == 302
+    head = Phone().get(url(update), "HEAD")
+    assert (head.status_code, head["ETag"], head["Accept-Ranges"]) == (200, ETAG, "bytes")
+    assert head["Content-Length"] == str(len(IMAGE))
+    assert "Location" not in head
     assert the_only_delivery().fetched_at is None
     response = Phone().get(url(update))
     assert response.status_code == 302
