@@ -25,6 +25,8 @@ _CHUNK = 1 << 17
 # Few turns between parent and child; measured together with the chunk.
 _PIPE_BYTES = 1 << 18
 _MESSAGE_BYTES = 4096
+# How long a child may live on after it closed its pipes, in seconds.
+_LAST_SECONDS = 2.0
 _ROOT = str(Path(__file__).resolve().parents[2])
 # Appended, so that nothing beside the package can stand in for a module of the standard library.
 _START = (
@@ -83,7 +85,7 @@ class Child:
         """
         self._patience.wait(self._err)
         message = os.read(self._err, _MESSAGE_BYTES)
-        code = self._process.wait()
+        code = self._ended()
         if code == REFUSED:
             raise _refusal(message, place_of)
         if code == -signal.SIGXCPU:
@@ -103,6 +105,13 @@ class Child:
             raise ChildProcessError(
                 f"the decoder ended with {code}: {message.decode(errors='replace').strip()}"
             )
+
+    def _ended(self) -> int:
+        """The exit code of the child. It has nothing to do after its message: one that goes on is killed."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=_LAST_SECONDS)
+        self._process.kill()
+        return self._process.wait()
 
 
 def _refusal(message: bytes, place_of: Callable[[int, int], Wording]) -> CabinetError:

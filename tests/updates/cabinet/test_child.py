@@ -13,9 +13,10 @@ import pytest
 
 from devices.wording import Wording
 from tests.cabs import Cab, File, Folder, folders_of, need_samples
-from updates.cabinet import library
+from updates.cabinet import library, process
 from updates.cabinet.child import main, mspack, plain, sandbox
 from updates.cabinet.child.blocks import Block, FolderPlan, RefusedError
+from updates.cabinet.limits import Limits
 
 ROOT = Path(__file__).resolve().parents[3]
 QUANTUM = "public/libmspack/mszip_lzx_qtm.cab"
@@ -216,3 +217,19 @@ def test_the_filter_is_a_whole_number_of_instructions_and_ends_in_refusal() -> N
     program = sandbox.call_filter()
     assert len(program) % 8 == 0
     assert program[-8:] == b"\x06\0\0\0\0\0\0\x80"
+
+
+def test_a_child_that_closes_its_pipes_and_goes_on_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_LAST_SECONDS", 0.1)
+    code = "import os, time; os.close(1); os.close(2); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as started:
+        child = process.Child(started, process.Patience(30), Limits())
+        assert child.read(10) == b""
+        with pytest.raises(ChildProcessError, match="ended with -9"):
+            child.verdict(lambda _folder, _block: Wording("nowhere"))
+        assert started.returncode == -signal.SIGKILL
