@@ -77,9 +77,12 @@ def _account(meta: Mapping[str, Any], peer: Peer) -> str:
     if not header:
         raise RefusedError(401, headers={"WWW-Authenticate": basic.CHALLENGE})
     try:
-        return basic.sign_ins.account(header)
+        return basic.sign_ins.account(header, peer.address)
     except basic.CredentialsError as error:
         raise RefusedError(401, headers={"WWW-Authenticate": basic.CHALLENGE}) from error
+    except basic.TooManyFailuresError as error:
+        message = "Too many sign-ins failed; wait as long as Retry-After says, and check the user name and password."
+        raise RefusedError(429, message, {"Retry-After": str(error.seconds)}) from error
     except basic.BusyError as error:
         message = "Too many callers are signing in at this moment; repeat the request later."
         raise RefusedError(503, message, {"Retry-After": str(_BUSY_SECONDS)}) from error

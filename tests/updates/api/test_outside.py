@@ -8,7 +8,7 @@ from django.contrib.auth.hashers import BasePasswordHasher, get_hasher
 from pytest_django import Settings
 from pytest_django.fixtures import DjangoAssertNumQueries
 
-from devices.authentication import basic
+from devices.authentication import basic, failures
 from devices.models import Device, DeviceType
 from tests.builders import make_update, make_user
 from tests.updates.api.phone import OUTSIDE, OUTSIDER, Phone, a_check, body_of, error_of, put_in_store
@@ -125,7 +125,10 @@ def test_an_unknown_name_costs_a_password_hash_too(monkeypatch: pytest.MonkeyPat
     assert hashed == ["wrong", "wrong"]
 
 
-def test_when_too_many_sign_in_at_once_a_caller_is_asked_to_come_again() -> None:
+def test_when_too_many_sign_in_at_once_a_caller_is_asked_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(basic, "PATIENCE", 0.01)
     make_user(name="amy")
     for _ in range(basic.HASHES_AT_ONCE):
         basic.sign_ins._hashing.acquire()
@@ -137,6 +140,25 @@ def test_when_too_many_sign_in_at_once_a_caller_is_asked_to_come_again() -> None
     assert error_of(response).status == 503
     assert response["Retry-After"] == "2"
     assert nothing_was_recorded()
+
+
+def test_whoever_guesses_passwords_is_told_to_wait_and_nothing_is_looked_at(
+    django_assert_num_queries: DjangoAssertNumQueries, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_user(name="amy")
+    for number in range(failures.PER_ADDRESS):
+        guess = replace(OUTSIDER, account="amy", password=str(number)).post(OUTSIDE, BODY)
+        assert guess.status_code == 401
+    with django_assert_num_queries(0):
+        response = replace(OUTSIDER, account="amy").post(OUTSIDE, BODY)
+    error = error_of(response)
+    assert (error.status, error.code) == (429, "too_many_requests")
+    assert "sign-ins failed" in error.message
+    assert 1 <= int(response["Retry-After"]) <= failures.WINDOW_SECONDS
+    assert nothing_was_recorded()
+    assert "429 at the outside door from 198.51.100.7" in caplog.text
+    elsewhere = replace(OUTSIDER, account="amy", address="203.0.113.9")
+    assert elsewhere.post(OUTSIDE, BODY).status_code == 200
 
 
 def test_a_malformed_check_of_a_remembered_caller_costs_no_query(
