@@ -5,8 +5,8 @@ from typing import Final
 
 from django.http import HttpRequest
 
-# `DeviceDoor` sets it in the environment of the requests that it answers.
-OF_DEVICE: Final = "dus.of_device"
+# Set in the environment of requests about whose refusal our own log says all there is to say.
+TOLD: Final = "dus.told"
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
@@ -16,7 +16,7 @@ def without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def not_of_devices(record: logging.LogRecord) -> bool:
-    """Keep out Django's line, with the path, about a refusal to a device: our own says why, where anything is wrong."""
+def not_told(record: logging.LogRecord) -> bool:
+    """Keep out Django's line, an error with the path, about what is refused on purpose."""
     request = getattr(record, "request", None)
-    return not (isinstance(request, HttpRequest) and OF_DEVICE in request.META)
+    return not (isinstance(request, HttpRequest) and TOLD in request.META)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from devices.authentication.networks import resolve_peer
 from dus_project.addresses import canonical
 from dus_project.health import GetResponse
-from dus_project.logs import OF_DEVICE
+from dus_project.logs import TOLD
 from updates import protocol
 from updates.api.bodies import CrowdedError, Slots
 
@@ -42,7 +42,7 @@ class DeviceDoor:
         path = canonical(request.path_info)
         if path is None:
             return self.get_response(request)
-        request.META[OF_DEVICE] = True
+        request.META[TOLD] = True
         try:
             return self._answer(request, path)
         except Exception:  # noqa: BLE001 - the last door: whatever it is, a device gets an answer it can read
@@ -109,6 +109,8 @@ class ConsoleDoor:
             with forms.one():
                 return self.get_response(request)
         except CrowdedError:
+            _log.warning("503 to a form of the console: %s are being read", forms.size)
+            request.META[TOLD] = True
             text = _("Too many forms are being sent at this moment. Send yours again in half a minute.")
             return _plain(text, 503, {"Retry-After": "30"})
 

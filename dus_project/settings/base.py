@@ -9,7 +9,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from dus_project.logs import not_of_devices, without_traceback
+from dus_project.logs import not_told, without_traceback
 from dus_project.settings import env
 
 # `ModelAdmin[Update]` and its like stand in annotations that run.
@@ -280,10 +280,10 @@ LOGGING = {
     },
     "filters": {
         "one_line": {"()": lambda: without_traceback},
-        "console_only": {"()": lambda: not_of_devices},
+        "not_told": {"()": lambda: not_told},
     },
     "root": {"handlers": ["console"], "level": DUS_LOG_LEVEL},
     # Refusals are ordinary; those of devices are told by "devices.refusals", without the path.
-    "loggers": {"django.request": {"level": "ERROR", "filters": ["console_only"]}},
+    "loggers": {"django.request": {"level": "ERROR", "filters": ["not_told"]}},
 }
 SILENCED_SYSTEM_CHECKS: list[str] = []

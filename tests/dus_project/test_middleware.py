@@ -118,6 +118,22 @@ def test_a_strange_host_costs_one_line_of_the_log(said: io.StringIO) -> None:
     assert "strange.example.org" in line
 
 
+def test_a_form_without_a_slot_leaves_one_line_and_no_path(
+    said: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PATIENCE", 0.01)
+    for _ in range(forms.size):
+        forms._free.acquire()
+    try:
+        response = Client().post("/admin/login/", {"username": "hana"})
+    finally:
+        forms._free.release(forms.size)
+    assert response.status_code == 503
+    (line,) = said.getvalue().splitlines()
+    assert "503 to a form" in line
+    assert "login" not in line
+
+
 @pytest.mark.django_db
 def test_a_refusal_to_a_device_leaves_no_path_in_the_log(
     said: io.StringIO, monkeypatch: pytest.MonkeyPatch
