@@ -11,7 +11,7 @@ from devices.wording import NOTHING, Wording
 from devices.wording import wording as _
 from updates.domain import description, versions
 from updates.domain.findings import Finding, Findings, Level
-from updates.domain.paths import PathParts, read_path, split
+from updates.domain.paths import Lookup, PathParts, read_path, split
 
 KNOWN_FAMILIES: Final = ("UCPhone", "RoundTable")
 MAX_FILE_NAME: Final = 128
@@ -88,8 +88,8 @@ def signature_for(name: str, names: Iterable[str]) -> str:
     return catalogues[0] if len(catalogues) == 1 else ""
 
 
-def plan(members: Sequence[MemberFile], read: Callable[[int], bytes]) -> Manifest:
-    """Find the updates among the members of a package.
+def plan(members: Sequence[MemberFile], read: Callable[[int], bytes], *, most_updates: int) -> Manifest:
+    """Find the updates among the members of a package, at most `most_updates`.
 
     `read` gives the bytes of a member by its index; it is called for `.xml` members of at most 8 MiB only, and what it
     raises goes through. Everything wrong with the package is a finding; the manifest has `failed` then.
@@ -108,6 +108,7 @@ def plan(members: Sequence[MemberFile], read: Callable[[int], bytes]) -> Manifes
         pool = planner.take_described([member for member in members if member.cabinet == cabinet], read)
         unassigned.extend(member for member in pool if not planner.take_by_path(member))
     updates = planner.updates()
+    planner.report_too_many(updates, most_updates)
     planner.report_unassigned(unassigned)
     planner.report_passes(updates)
     return Manifest(updates, tuple(unassigned), planner.findings())
@@ -148,21 +149,25 @@ class _Planner:
 
     def take_described(self, pool: list[MemberFile], read: Callable[[int], bytes]) -> list[MemberFile]:
         """Plan what a description file lists; give the members that remain."""
-        found = [(member, data) for member in pool if (data := _description_of(member, read)) is not None]
+        found: list[MemberFile] = []
+        first_data = b""  # Of the first only: a package may have many, and memory is for one.
+        for member in pool:
+            if (data := _description_of(member, read)) is not None:
+                first_data = first_data if found else data
+                found.append(member)
         if not found:
             return pool
-        taken = {member.index for member, _data in found}
+        taken = {member.index for member in found}
         if len(found) > 1:
-            first, second = found[0][0], found[1][0]
             message = _(
                 "%(first)s and %(second)s both describe the cabinet",
-                first=shown(first.name),
-                second=shown(second.name),
+                first=shown(found[0].name),
+                second=shown(found[1].name),
             )
             remedy = _("keep one description file in each cabinet")
-            self.report(Level.FAILURE, "description", second.path, message, remedy)
+            self.report(Level.FAILURE, "description", found[1].path, message, remedy)
         else:
-            taken |= self._take_description(found[0][0], found[0][1], pool)
+            taken |= self._take_description(found[0], first_data, pool)
         return [member for member in pool if member.index not in taken]
 
     def _take_description(self, own: MemberFile, data: bytes, pool: list[MemberFile]) -> set[int]:
@@ -170,7 +175,7 @@ class _Planner:
         for problem in read.problems:
             self.report(Level.FAILURE, problem.check, own.path, problem.message, problem.remedy)
         taken: set[int] = set()
-        lookup = _Lookup(member for member in pool if member is not own)
+        lookup = Lookup((member.name, member) for member in pool if member is not own)
         for update in read.updates:
             draft = self._draft(
                 _Wanted(
@@ -187,7 +192,7 @@ class _Planner:
         return taken
 
     def _take_file(
-        self, file: description.DescribedFile, draft: _Draft, lookup: "_Lookup", own: MemberFile
+        self, file: description.DescribedFile, draft: _Draft, lookup: Lookup[MemberFile], own: MemberFile
     ) -> set[int]:
         member = self._referred(file.name, file.line, lookup, own)
         signature = self._referred(file.signature, file.line, lookup, own) if file.signature else None
@@ -197,7 +202,9 @@ class _Planner:
             self._place(draft, signature, "")
         return {found.index for found in (member, signature) if found is not None}
 
-    def _referred(self, path: str, line: int, lookup: "_Lookup", own: MemberFile) -> MemberFile | None:
+    def _referred(
+        self, path: str, line: int, lookup: Lookup[MemberFile], own: MemberFile
+    ) -> MemberFile | None:
         found = lookup.find(path)
         if not found:
             message = _(
@@ -327,6 +334,16 @@ class _Planner:
         )
         return tuple(_planned(draft) for draft in drafts)
 
+    def report_too_many(self, updates: Sequence[PlannedUpdate], most: int) -> None:
+        if len(updates) > most:
+            message = _(
+                "the package brings %(count)d updates, at most %(most)d are taken",
+                count=len(updates),
+                most=most,
+            )
+            remedy = _("split the package, or raise DUS_LIMIT_UPDATES")
+            self.report(Level.FAILURE, "updates", "", message, remedy)
+
     def report_unassigned(self, members: Sequence[MemberFile]) -> None:
         if not members:
             return
@@ -358,22 +375,6 @@ class _Planner:
         for check, text in passes.items():
             if not self._findings.has(check):
                 self.report(Level.PASS, check, "", text)
-
-
-class _Lookup:
-    """The members of one cabinet by the path that a description file gives: as spelled, else without regard to case."""
-
-    def __init__(self, members: Iterable[MemberFile]) -> None:
-        self._exact: dict[str, list[MemberFile]] = {}
-        self._folded: dict[str, list[MemberFile]] = {}
-        for member in members:
-            path = "/".join(split(member.name))
-            self._exact.setdefault(path, []).append(member)
-            self._folded.setdefault(path.casefold(), []).append(member)
-
-    def find(self, path: str) -> list[MemberFile]:
-        plain = "/".join(part for part in split(path) if part != ".")
-        return self._exact.get(plain) or self._folded.get(plain.casefold(), [])
 
 
 def _description_of(member: MemberFile, read: Callable[[int], bytes]) -> bytes | None:

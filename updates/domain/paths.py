@@ -1,9 +1,11 @@
 """The path rule: what the place of a member in its cabinet says about the update it belongs to."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Generic, TypeVar
 
+T = TypeVar("T")
 # Below the original's update store: family, brand, model, revision, locale, version, update type, file (the vendor's
 # deployment guide of the CX700 shows UCPhone/Polycom/CX700/A/ENU/1.0.522.101/CPE).
 _PARTS: Final = 8
@@ -48,3 +50,20 @@ def read_path(name: str) -> PathParts | None:
     ):
         return None
     return found
+
+
+class Lookup(Generic[T]):
+    """Things of one cabinet by the paths that a description file gives: as spelled, else without regard to case."""
+
+    def __init__(self, named: Iterable[tuple[str, T]]) -> None:
+        self._exact: dict[str, list[T]] = {}
+        self._folded: dict[str, list[T]] = {}
+        for name, thing in named:
+            path = "/".join(split(name))
+            self._exact.setdefault(path, []).append(thing)
+            self._folded.setdefault(path.casefold(), []).append(thing)
+
+    def find(self, path: str) -> list[T]:
+        """All that have the path, none when there are none."""
+        plain = "/".join(part for part in split(path) if part != ".")
+        return self._exact.get(plain) or self._folded.get(plain.casefold(), [])

@@ -49,7 +49,7 @@ def _examine(claim: Claim, package: Package) -> None:
             verdicts.fail(claim, package, [verdicts.refused(error)])
             return
         claim.renew(done_bytes=unpacked.size, total_bytes=unpacked.size)
-        plan = manifest.plan(unpacked.members, unpacked.read)
+        plan = manifest.plan(unpacked.members, unpacked.read, most_updates=settings.DUS_LIMITS["updates"])
         findings = [unpacked.finding, *plan.findings]
         if plan.failed:
             verdicts.fail(claim, package, findings)

@@ -38,8 +38,8 @@ class Package:
         self.read.append(self.members[index].name)
         return self.contents[index]
 
-    def plan(self) -> Manifest:
-        return plan(self.members, self._read)
+    def plan(self, *, most_updates: int = 500) -> Manifest:
+        return plan(self.members, self._read, most_updates=most_updates)
 
 
 def problems(manifest: Manifest, level: Level = Level.FAILURE) -> list[Finding]:

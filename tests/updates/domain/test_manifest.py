@@ -1,10 +1,13 @@
+import tracemalloc
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.updates.domain.packages import CX700, UPDATE, Package, files_of, problems, the_problem
 from updates.domain.findings import Level
-from updates.domain.manifest import signature_for
+from updates.domain.manifest import plan, signature_for
 
 
 def test_members_in_the_layout_of_the_store_become_updates() -> None:
@@ -203,3 +206,33 @@ def test_any_members_give_a_manifest_in_which_each_has_one_place_or_a_finding(
     assert planned.isdisjoint(member.index for member in manifest.unassigned)
     assert manifest.failed or manifest.updates or manifest.unassigned
     assert all(finding.message for finding in manifest.findings)
+
+
+def test_a_package_with_more_updates_than_allowed_fails() -> None:
+    package = Package()
+    for number in range(3):
+        package.add(f"UCPhone/Polycom/CX700/A/ENU/1.{number}/CPE/CPE.nbt")
+
+    problem = the_problem(package.plan(most_updates=2))
+
+    assert problem.check == "updates"
+    assert problem.message == "the package brings 3 updates, at most 2 are taken"
+    assert "DUS_LIMIT_UPDATES" in problem.remedy
+    assert not package.plan(most_updates=3).failed
+
+
+def test_many_descriptions_in_a_cabinet_do_not_stay_in_memory() -> None:
+    padding = f"<!--{'x' * (1 << 20)}-->"
+    member = Package().describe(padding).members[0]
+    data = Package().describe(padding).contents[0]
+    members = [replace(member, index=index, name=f"{index}.xml") for index in range(30)]
+
+    tracemalloc.start()
+    try:
+        manifest = plan(members, lambda _index: bytes(bytearray(data)), most_updates=500)
+        _now, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert "both describe" in the_problem(manifest).message
+    assert peak < 10 * len(data)

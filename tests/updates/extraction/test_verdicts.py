@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from pytest_django import Settings
 
 from devices.identity import DeviceTypeKey
 from devices.models import DeviceType
@@ -18,7 +19,7 @@ from tests.updates.extraction.helpers import (
     states,
     stored,
 )
-from updates import store
+from updates import catalogue, store
 from updates.models import LedgerEntry, Package, UnassignedFile, Update, UpdateFile
 from updates.services import decisions, packages
 
@@ -285,3 +286,31 @@ def test_a_package_that_is_done_is_left_alone() -> None:
 
     assert package.attempts == 1
     assert actions() == before
+
+
+def test_a_signature_that_a_description_names_is_kept_and_offered() -> None:
+    described = """<UpdatePackage schemaVersion="1"><Update family="UCPhone" brand="Polycom" model="CX700" revision="A"
+        locale="ENU" updateType="CPE" version="4.0"><File name="CPE.nbt" signature="vendor/signed.cat"/>
+        <File name="CPE.cat"/></Update></UpdatePackage>"""
+    members = [("CPE.nbt", b"image"), ("CPE.cat", b"by name"), ("vendor/signed.cat", b"by the description")]
+
+    package = extracted(cab([("package.xml", described.encode()), *members]))
+
+    update = package.updates.get()
+    assert update.files.get(name="CPE.nbt").signature == "signed.cat"
+    decisions.approve([update.pk], by=None)
+    (line,) = catalogue.Catalogue().current().lines[CX700.folded]
+    assert line.approved is not None
+    modules = {module.file: module.signature for module in line.approved.modules}
+    assert modules["CPE.nbt"] == "signed.cat"
+
+
+def test_a_package_with_too_many_updates_fails_before_it_writes_any(settings: Settings) -> None:
+    settings.DUS_LIMITS = settings.DUS_LIMITS | {"updates": 1}
+
+    package = extracted(cab([*an_update("1.0"), *an_update("2.0")]))
+
+    assert package.state == Package.State.FAILED
+    assert ("updates", "") in findings(package, "failure")
+    assert not Update.objects.exists()
+    assert stored() == []
