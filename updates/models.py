@@ -134,7 +134,7 @@ class Update(models.Model):
     """One version of one update type for one device type.
 
     `previous` is the update that was approved before this one and comes back when this one is rolled back.
-    `version_key` sorts versions by their numbers.
+    `version_key` sorts versions by their numbers; `receipt` is that of the extraction that reserved the update.
     """
 
     class State(models.TextChoices):
@@ -167,6 +167,7 @@ class Update(models.Model):
     imported_at = models.DateTimeField(_("imported"))
     approved_at = models.DateTimeField(_("approved"), null=True, blank=True)
     files_cleared_at = models.DateTimeField(_("files cleared"), null=True, blank=True)
+    receipt = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("update")

@@ -5,17 +5,23 @@
 2. `store_files` puts the files at those paths.
 3. `publish` makes all of them pending in one transaction.
 
-A process killed at any point leaves importing rows, and these name every file that may have been stored:
-the next attempt takes them over, `withdraw` removes them.
+A process killed at any point leaves importing rows, and these name every file that may have been stored. Rows that
+an extraction reserved carry its receipt: the next extraction of the package takes them over, for it alone holds the
+package. Rows without one belong to an assignment; they are taken over when it has been silent for long, or let go of
+them. `withdraw` removes either.
+
+Who reserves, publishes or deletes files holds the device types concerned, so that nobody's files go to a path while
+they are deleted for somebody else.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from devices.identity import DeviceTypeKey
 from devices.models import DeviceType
@@ -36,6 +42,9 @@ _STATES = {
     State.SUPERSEDED: _("Superseded"),
     State.REJECTED: _("Rejected"),
 }
+
+# Whoever imports and gave no sign of life for so long is dead.
+SILENT = timedelta(hours=1)
 
 
 class Busy(WordedError):  # noqa: N818 - not an error of anybody: try again later
@@ -86,14 +95,25 @@ def device_type_for(key: DeviceTypeKey) -> DeviceType:
     return found
 
 
-def reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) -> Reservation:
+def lock_types(type_ids: Iterable[int]) -> None:
+    """Makes everybody who locks one of these device types wait for the end of the caller's transaction."""
+    # In one order for all, so that none wait in a ring.
+    list(DeviceType.objects.select_for_update().filter(pk__in=list(type_ids)).order_by("pk"))
+
+
+def reserve(
+    package: Package, updates: Sequence[NewUpdate], *, now: datetime, receipt: datetime | None = None
+) -> Reservation:
     """Reserves each of `updates` that does not exist yet, in state importing; all of them or none.
 
-    Raises Busy when another package is importing one of the versions.
+    `receipt` is given by the extraction that holds the package: it takes over what earlier ones left.
+
+    Raises Busy when another package, or an assignment of this one, is importing one of the versions; StoreError or
+    OSError when a file that a dead process left cannot be deleted.
     """
     try:
         with transaction.atomic():
-            reservation = _reserve(package, updates, now=now)
+            reservation = _reserve(package, updates, now=now, receipt=receipt)
             if reservation.failed:
                 # Not even the new device types remain, and what a killed attempt reserved is still known.
                 transaction.set_rollback(True)
@@ -104,11 +124,15 @@ def reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) ->
     return reservation
 
 
-def _reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) -> Reservation:
+def _reserve(
+    package: Package, updates: Sequence[NewUpdate], *, now: datetime, receipt: datetime | None
+) -> Reservation:
     reservation = Reservation()
     new: list[tuple[DeviceType, NewUpdate]] = []
+    left: set[str] = set()
+    device_types = _device_types(updates)
     for update in updates:
-        device_type = device_type_for(update.device_type)
+        device_type = device_types[update.device_type.folded]
         existing = (
             Update.objects.filter(
                 device_type=device_type, update_type__iexact=update.update_type, version=update.version
@@ -116,8 +140,8 @@ def _reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) -
             .select_related("package", "device_type")
             .first()
         )
-        if existing is not None and existing.state == State.IMPORTING and existing.package_id == package.pk:
-            # Left by an attempt that was killed; its files are replaced or found in place.
+        if existing is not None and existing.package_id == package.pk and _left(existing, receipt, now):
+            left.update(existing.files.values_list("path", flat=True))
             existing.delete()
             existing = None
         if existing is None:
@@ -126,9 +150,33 @@ def _reserve(package: Package, updates: Sequence[NewUpdate], *, now: datetime) -
             reservation.findings.append(_compare(existing, update))
     if not reservation.failed:
         for device_type, update in new:
-            row = _insert(package, device_type, update, now=now)
+            row = _insert(package, device_type, update, now=now, receipt=receipt)
             reservation.updates.append((row, update))
+        # Files that are wanted again are replaced or found in place; nothing remembers the others any more.
+        store.delete(sorted(left.difference(_paths(reservation))))
     return reservation
+
+
+def _paths(reservation: Reservation) -> set[str]:
+    return {f"{row.folder}/{file.name}" for row, update in reservation.updates for file in update.files}
+
+
+def _device_types(updates: Sequence[NewUpdate]) -> dict[str, DeviceType]:
+    """The device types of `updates` by their folded keys, locked: how they spell update types is now settled."""
+    keys = {update.device_type.folded: update.device_type for update in reversed(updates)}
+    # New ones are made in one order, too: two packages that bring the same ones wait for each other here.
+    found = {folded: device_type_for(keys[folded]) for folded in sorted(keys)}
+    lock_types(device_type.pk for device_type in found.values())
+    return found
+
+
+def _left(existing: Update, receipt: datetime | None, now: datetime) -> bool:
+    """Whether nobody who lives holds the row of this package; asked by the extraction with `receipt`, or by none."""
+    if existing.state != State.IMPORTING:
+        return False
+    if existing.receipt is None:
+        return existing.imported_at < now - SILENT
+    return receipt is not None
 
 
 def store_files(reservation: Reservation, *, before_each: Callable[[], None] | None = None) -> None:
@@ -155,9 +203,7 @@ def publish(reservation: Reservation, *, by: User | None, now: datetime) -> list
     """
     warnings: list[Finding] = []
     in_order = sorted(reservation.updates, key=lambda pair: pair[0].version_key)
-    type_ids = {row.device_type_id for row, _update in in_order}
-    # One order for everybody who locks device types; decisions on one type wait for each other here.
-    list(DeviceType.objects.select_for_update().filter(pk__in=type_ids).order_by("pk"))
+    lock_types({row.device_type_id for row, _update in in_order})
     for row, update in in_order:
         pending = Update.objects.filter(
             device_type_id=row.device_type_id, update_type=row.update_type, state=State.PENDING
@@ -185,14 +231,56 @@ def publish(reservation: Reservation, *, by: User | None, now: datetime) -> list
 
 
 def withdraw(rows: QuerySet[Update]) -> None:
-    """Removes those of `rows` that were reserved and not published, files first."""
+    """Removes those of `rows` that were reserved and not published, with their files.
+
+    Raises StoreError or OSError when the store does not delete a file: all rows then remain, to be withdrawn again.
+    """
     rows = rows.filter(state=State.IMPORTING)
-    # Files first: the rows are what remembers them.
-    store.delete(UpdateFile.objects.filter(update__in=rows).values_list("path", flat=True))
-    rows.delete()
+    with transaction.atomic():
+        lock_types(set(rows.values_list("device_type_id", flat=True)))
+        # Named under the lock: what is published now is no longer among them. Files first: the rows remember them.
+        doomed = list(rows.values_list("pk", flat=True))
+        store.delete(list(UpdateFile.objects.filter(update__in=doomed).values_list("path", flat=True)))
+        Update.objects.filter(pk__in=doomed).delete()
 
 
-def _insert(package: Package, device_type: DeviceType, update: NewUpdate, *, now: datetime) -> Update:
+def keep(reservation: Reservation) -> None:
+    """Tells the sweep that whoever holds the reservation still works on it.
+
+    Raises Busy when it was withdrawn meanwhile: nothing may be stored for it any more.
+    """
+    ids = [row.pk for row, _update in reservation.updates]
+    held = Update.objects.filter(pk__in=ids, state=State.IMPORTING).update(imported_at=timezone.now())
+    if held != len(ids):
+        raise Busy(_("what was reserved was withdrawn, because it took too long"))
+
+
+def abandon(reservation: Reservation) -> None:
+    """Removes a reservation that is not to be published, with all that was stored for it.
+
+    Where it was withdrawn by others, its files go too, but for those at paths that belong to an update since.
+    Raises as `withdraw` does; the reservation is then left to whoever comes next.
+    """
+    paths = _paths(reservation)
+    rows = Update.objects.filter(
+        pk__in=[row.pk for row, _update in reservation.updates], state=State.IMPORTING
+    )
+    rows.update(imported_at=timezone.now() - 2 * SILENT)
+    with transaction.atomic():
+        lock_types({row.device_type_id for row, _update in reservation.updates})
+        withdraw(rows)
+        owned = UpdateFile.objects.filter(path__in=paths).values_list("path", flat=True)
+        store.delete(sorted(paths.difference(owned)))
+
+
+def _insert(
+    package: Package,
+    device_type: DeviceType,
+    update: NewUpdate,
+    *,
+    now: datetime,
+    receipt: datetime | None,
+) -> Update:
     row = Update.objects.create(
         device_type=device_type,
         update_type=_spelling(device_type, update.update_type),
@@ -200,6 +288,7 @@ def _insert(package: Package, device_type: DeviceType, update: NewUpdate, *, now
         version_key=versions.sort_key(update.version),
         state=State.IMPORTING,
         package=package,
+        receipt=receipt,
         release_notes=update.release_notes,
         imported_at=now,
     )

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -12,7 +14,7 @@ from django.utils import timezone
 from devices.identity import DeviceTypeKey
 from devices.models import DeviceType
 from tests.builders import CX700, UpdateShape, make_package, make_update
-from tests.updates.extraction.helpers import actions, states, stored
+from tests.updates.extraction.helpers import actions, bytes_at, states, stored
 from updates import publishing
 from updates.domain.findings import Finding
 from updates.domain.lifecycle import State
@@ -22,6 +24,7 @@ from updates.store import SourceFile
 
 pytestmark = pytest.mark.django_db
 
+FIRST, SECOND = datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 1, 2, tzinfo=UTC)
 IP8540 = DeviceTypeKey("UCPhone", "LG-Nortel", "IP8540", "A", "ENU")
 
 
@@ -44,8 +47,10 @@ def new(
     )
 
 
-def reserve(*updates: NewUpdate, package: Package | None = None) -> Reservation:
-    return publishing.reserve(package or make_package(), updates, now=timezone.now())
+def reserve(
+    *updates: NewUpdate, package: Package | None = None, receipt: datetime | None = None
+) -> Reservation:
+    return publishing.reserve(package or make_package(), updates, now=timezone.now(), receipt=receipt)
 
 
 def publish(reservation: Reservation) -> list[Finding]:
@@ -58,6 +63,10 @@ def imported(*updates: NewUpdate) -> Reservation:
     publishing.store_files(reservation)
     publish(reservation)
     return reservation
+
+
+def stored_bytes(reservation: Reservation) -> bytes:
+    return bytes_at(reservation.updates[0][0].files.get().path)
 
 
 def test_a_reserved_update_is_nothing_that_anybody_sees_yet() -> None:
@@ -118,10 +127,10 @@ def test_a_version_in_another_spelling_of_its_update_type_is_the_same_version() 
 
 def test_a_second_attempt_takes_over_what_the_first_reserved() -> None:
     package = make_package()
-    first = reserve(new(), package=package)
+    first = reserve(new(), package=package, receipt=FIRST)
     publishing.store_files(first)
 
-    second = reserve(new(), package=package)
+    second = reserve(new(), package=package, receipt=SECOND)
 
     assert Update.objects.get() == second.updates[0][0]
     with pytest.raises(Busy, match="taken over"):
@@ -133,10 +142,10 @@ def test_a_second_attempt_takes_over_what_the_first_reserved() -> None:
 
 def test_a_failing_second_attempt_still_knows_what_the_first_stored() -> None:
     package = make_package()
-    publishing.store_files(reserve(new(), package=package))
+    publishing.store_files(reserve(new(), package=package, receipt=FIRST))
     imported(new("9.0"))
 
-    assert reserve(new(), new("9.0", content=b"forged"), package=package).failed
+    assert reserve(new(), new("9.0", content=b"forged"), package=package, receipt=SECOND).failed
 
     publishing.withdraw(Update.objects.filter(package=package))
     assert [path.split("/")[5] for path in stored()] == ["9.0"]
@@ -150,6 +159,98 @@ def test_a_version_that_another_package_is_importing_is_busy() -> None:
         reserve(new(key=IP8540), new())
 
     assert Update.objects.count() == 1
+
+
+@pytest.mark.parametrize("receipt", [None, SECOND], ids=["another assignment", "an extraction"])
+def test_what_an_assignment_of_the_same_package_is_importing_is_busy(receipt: datetime | None) -> None:
+    package = make_package()
+    first = reserve(new(), package=package)
+
+    with pytest.raises(Busy, match="being imported"):
+        reserve(new(content=b"other"), package=package, receipt=receipt)
+
+    publishing.store_files(first)
+    publish(first)
+    assert stored_bytes(first) == b"image"
+
+
+@pytest.mark.parametrize("receipt", [None, SECOND], ids=["another assignment", "an extraction"])
+def test_what_a_dead_assignment_left_is_taken_over_and_no_file_of_it_remains(
+    receipt: datetime | None,
+) -> None:
+    package = make_package()
+    dead = NewUpdate(
+        device_type=CX700,
+        update_type="CPE",
+        version="1.0.0.1",
+        files=(file(), file("ring.wav", b"sound")),
+    )
+    publishing.store_files(reserve(dead, package=package))
+    Update.objects.update(imported_at=timezone.now() - timedelta(hours=2))
+
+    second = reserve(new(), package=package, receipt=receipt)
+
+    publishing.store_files(second)
+    publish(second)
+    assert [path.split("/")[-1] for path in stored()] == ["CPE.nbt"]
+
+
+def test_an_assignment_does_not_take_over_what_an_extraction_reserved() -> None:
+    package = make_package()
+    reserve(new(), package=package, receipt=FIRST)
+    Update.objects.update(imported_at=timezone.now() - timedelta(hours=2))
+
+    with pytest.raises(Busy, match="being imported"):
+        reserve(new(), package=package)
+
+
+def test_a_sign_of_life_is_refused_to_a_reservation_that_was_withdrawn() -> None:
+    reservation = reserve(new())
+    Update.objects.update(imported_at=timezone.now() - timedelta(hours=2))
+
+    publishing.keep(reservation)
+    assert Update.objects.get().imported_at > timezone.now() - timedelta(minutes=1)
+
+    publishing.withdraw(Update.objects.all())
+    with pytest.raises(Busy, match="withdrawn"):
+        publishing.keep(reservation)
+
+
+def test_abandoning_deletes_what_was_stored_but_not_what_belongs_to_another_update_by_now() -> None:
+    lost = reserve(new(), new(key=IP8540))
+    publishing.withdraw(Update.objects.all())
+    winner = imported(new())
+    publishing.store_files(Reservation(updates=[lost.updates[1]]))
+
+    publishing.abandon(lost)
+
+    assert stored() == [winner.updates[0][0].files.get().path]
+    assert stored_bytes(winner) == b"image"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_spellings_of_one_update_type_at_once_become_one() -> None:
+    publishing.device_type_for(CX700)
+    reserved = threading.Event()
+
+    def first() -> None:
+        with transaction.atomic():
+            reserve(new("1.0"))
+            reserved.set()
+            # Time for the other one to look, and to find nothing yet.
+            time.sleep(0.5)
+        connection.close()
+
+    def second() -> None:
+        reserved.wait(timeout=10)
+        reserve(new("2.0", update_type="cpe"))
+        connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(first), pool.submit(second)]:
+            future.result()
+
+    assert set(Update.objects.values_list("update_type", flat=True)) == {"CPE"}
 
 
 @pytest.mark.django_db(transaction=True)

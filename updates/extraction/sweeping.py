@@ -1,19 +1,25 @@
 """What nobody else looks after: lost messages, dead workers, and what they left behind."""
 
+import logging
 import shutil
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from updates import publishing
 from updates.domain.lifecycle import State
 from updates.extraction import claims
 from updates.models import Package, Update
+from updates.store import StoreError
 
-_FORGOTTEN = timedelta(hours=1)
 _OLD = timedelta(days=1)
+
+logger = logging.getLogger(__name__)
 
 
 def sweep() -> list[int]:
@@ -21,10 +27,10 @@ def sweep() -> list[int]:
 
     A package is queued again when its message must have been lost, when it waits for an attempt that is due, or when
     its worker let the lease run out. One whose attempts are used up is among them: the next claim fails it.
-    Raises OSError when the update store does not delete a file.
+    What cannot be cleared is logged, and tried again by the next sweep.
     """
     now = timezone.now()
-    _clear_scratch(now)
+    _try(partial(_clear_scratch, now))
     _withdraw_forgotten(now)
     # A package that was uploaded just now has its message on the way.
     fresh = now - timedelta(seconds=2 * settings.DUS_SWEEP_SECONDS)
@@ -34,13 +40,21 @@ def sweep() -> list[int]:
     return list(waiting.order_by("uploaded_at", "pk").values_list("pk", flat=True))
 
 
+def _try(clear: Callable[[], None]) -> None:
+    try:
+        clear()
+    except (OSError, StoreError):
+        logger.exception("a file was not cleared away")
+
+
 def _withdraw_forgotten(now: datetime) -> None:
-    """Removes reservations that no attempt will take over: their package has its verdict, or an assignment died."""
+    """Removes reservations that nobody will take over: their package has its verdict, or an assignment died."""
     active = (Package.State.UPLOADED, Package.State.EXTRACTING)
-    forgotten = Update.objects.filter(state=State.IMPORTING, imported_at__lt=now - _FORGOTTEN).exclude(
-        package__state__in=active
-    )
-    publishing.withdraw(forgotten)
+    no_heir = Q(receipt__isnull=True) | ~Q(package__state__in=active)
+    forgotten = Update.objects.filter(no_heir, state=State.IMPORTING, imported_at__lt=now - publishing.SILENT)
+    for update_id in forgotten.values_list("pk", flat=True):
+        # One by one: a file that cannot be deleted holds up nothing but its own update.
+        _try(partial(publishing.withdraw, forgotten.filter(pk=update_id)))
 
 
 def _clear_scratch(now: datetime) -> None:

@@ -54,8 +54,11 @@ def fail(claim: Claim, package: Package, findings: Sequence[Finding]) -> None:
     """Ends the package with a verdict; what its attempts reserved and stored is removed. Raises ClaimLostError."""
     claim.renew()
     # Named now, while the package is surely ours: a successor's reservations are other rows.
+    # Those of an assignment have no receipt; it goes on whatever the verdict is.
     reserved = list(
-        Update.objects.filter(package=package, state=State.IMPORTING).values_list("pk", flat=True)
+        Update.objects.filter(package=package, state=State.IMPORTING, receipt__isnull=False).values_list(
+            "pk", flat=True
+        )
     )
     publishing.withdraw(Update.objects.filter(pk__in=reserved))
     now = timezone.now()

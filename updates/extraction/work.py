@@ -4,6 +4,7 @@ import logging
 
 from django.conf import settings
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils import timezone
 
 from updates import publishing, store
@@ -20,7 +21,7 @@ def extract(package_id: int) -> None:
     """Extracts the package, if it is due and nobody else does: it is ready or failed afterwards.
 
     Returns quietly when there is nothing to do here, and when the package went to another worker meanwhile.
-    When the machine, the storage or the database fails, and when another package is importing the same version
+    When the machine, the storage or the database fails, and when somebody else is importing the same version
     (publishing.Busy), the package waits for its next attempt and the error is raised: it was no verdict.
     """
     claim = claims.take(package_id)
@@ -55,8 +56,10 @@ def _examine(claim: Claim, package: Package) -> None:
             verdicts.fail(claim, package, findings)
             return
         updates = unpacked.updates(plan)
-        heartbeat.check()
-        reservation = publishing.reserve(package, updates, now=timezone.now())
+        with transaction.atomic():
+            # Holds the package until the reservation stands: only its worker takes over what was reserved before.
+            claim.renew()
+            reservation = publishing.reserve(package, updates, now=timezone.now(), receipt=claim.receipt)
         findings += reservation.findings
         if reservation.failed:
             verdicts.fail(claim, package, findings)

@@ -140,15 +140,15 @@ def assign(assignment: Assignment, *, by: User | None) -> Update:
         raise AssignmentError(_explain(reservation.findings))
     row = reservation.updates[0][0]
     try:
-        publishing.store_files(reservation)
+        publishing.store_files(reservation, before_each=partial(publishing.keep, reservation))
         with transaction.atomic():
             publishing.publish(reservation, by=by, now=now)
             UnassignedFile.objects.filter(pk__in=[file.pk for file in files]).update(update=row)
     except publishing.Busy as error:
-        # The package is examined again and brings the same version itself; what was reserved is its own now.
+        publishing.abandon(reservation)
         raise AssignmentError(_busy(error)) from error
     except BaseException:
-        publishing.withdraw(Update.objects.filter(pk=row.pk))
+        publishing.abandon(reservation)
         raise
     row.refresh_from_db()
     return row

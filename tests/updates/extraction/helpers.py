@@ -42,6 +42,12 @@ def stored() -> list[str]:
     return _files(_folder(store.storage()))
 
 
+def bytes_at(path: str) -> bytes:
+    """The bytes of a file in the update store."""
+    with store.storage().open(path) as file:
+        return bytes(file.read())
+
+
 def kept() -> list[str]:
     """The paths of all unassigned files in the package storage."""
     return _files(_folder(default_storage) / "unassigned")

@@ -113,7 +113,7 @@ def test_a_worker_that_lost_its_claim_neither_fails_nor_withdraws_the_work_of_it
     let_the_lease_run_out(package)
     second = taken(package)
     new = publishing.NewUpdate(device_type=CX700, update_type="CPE", version="1.0.522.101", files=())
-    publishing.reserve(package, [new], now=timezone.now())
+    publishing.reserve(package, [new], now=timezone.now(), receipt=second.receipt)
 
     with pytest.raises(ClaimLostError):
         verdicts.fail(first, package, [Finding(Level.FAILURE, "cabinet", "", Wording("bad"))])

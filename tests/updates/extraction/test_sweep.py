@@ -1,7 +1,8 @@
 """Nothing is forgotten: lost messages, dead workers, and what they left on the disk."""
 
+import io
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from updates import extraction, publishing, tasks
 from updates.domain.lifecycle import State
 from updates.extraction import claims
 from updates.models import Package, Update
+from updates.store import SourceFile
 
 pytestmark = pytest.mark.django_db
 
@@ -29,10 +31,15 @@ def ago(**duration: float) -> object:
     return timezone.now() - timedelta(**duration)
 
 
-def reserve(package: Package, version: str) -> Update:
-    """What an attempt that was killed while it stored its files leaves behind."""
-    new = publishing.NewUpdate(device_type=CX700, update_type="CPE", version=version, files=())
-    return publishing.reserve(package, [new], now=timezone.now()).updates[0][0]
+def reserve(package: Package, version: str, *, receipt: datetime | None = None) -> Update:
+    """What an extraction with `receipt`, or an assignment, leaves behind when it is killed while it stores its file."""
+    file = SourceFile(
+        name="CPE.nbt", size=4, sha256="", modified=None, open=lambda: io.BytesIO(version.encode())
+    )
+    new = publishing.NewUpdate(device_type=CX700, update_type="CPE", version=version, files=(file,))
+    reservation = publishing.reserve(package, [new], now=timezone.now(), receipt=receipt)
+    publishing.store_files(reservation)
+    return reservation.updates[0][0]
 
 
 def test_an_upload_whose_message_is_on_its_way_is_not_queued_twice() -> None:
@@ -86,12 +93,35 @@ def test_packages_that_are_done_are_not_queued() -> None:
 def test_a_forgotten_reservation_is_withdrawn_and_one_that_an_attempt_will_take_over_is_not() -> None:
     forgotten = reserve(make_package(state=Package.State.READY), "1.0")
     fresh = reserve(make_package(state=Package.State.READY), "2.0")
-    waiting = reserve(make_package(state=Package.State.UPLOADED), "3.0")
-    Update.objects.filter(pk__in=(forgotten.pk, waiting.pk)).update(imported_at=ago(hours=2))
+    active = make_package(state=Package.State.UPLOADED)
+    waiting = reserve(active, "3.0", receipt=timezone.now())
+    dead = reserve(active, "4.0")
+    Update.objects.filter(pk__in=(forgotten.pk, waiting.pk, dead.pk)).update(imported_at=ago(hours=2))
 
     extraction.sweep()
 
     assert set(Update.objects.all()) == {fresh, waiting}
+
+
+def test_a_file_that_cannot_be_deleted_holds_up_neither_lost_packages_nor_other_reservations(
+    files_of_its_own: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stuck = reserve(make_package(), "1.0")
+    forgotten = reserve(make_package(), "2.0")
+    Update.objects.update(imported_at=ago(hours=2))
+    obstacle = files_of_its_own / "store" / stuck.files.get().path
+    obstacle.unlink()
+    (obstacle / "kept").mkdir(parents=True)
+    lost = changed(make_uploaded_package(PACKAGE), uploaded_at=ago(minutes=1))
+
+    assert extraction.sweep() == [lost.pk]
+
+    assert not Update.objects.filter(pk=forgotten.pk).exists()
+    assert Update.objects.get() == stuck
+    assert "not cleared away" in caplog.text
+    (obstacle / "kept").rmdir()
+    extraction.sweep()
+    assert not Update.objects.exists()
 
 
 def test_a_published_update_is_never_withdrawn() -> None:

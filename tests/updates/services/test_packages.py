@@ -1,22 +1,27 @@
 """Uploads are taken whole or not at all, once; files without a device type become updates by hand."""
 
+import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, ClassVar
 
 import pytest
+from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
+from devices.wording import plain
 from tests.builders import CX700, make_uploaded_package, make_user, member_path
 from tests.cabs import cab
-from tests.updates.extraction.helpers import extracted, findings, scratch, states, stored
+from tests.updates.extraction.helpers import bytes_at, extracted, findings, scratch, states, stored
 from updates import publishing, tasks
 from updates.authorisation import NotPermittedError
+from updates.domain.findings import Finding, Level
+from updates.extraction import claims, verdicts
 from updates.models import LedgerEntry, Package, Update
 from updates.services import packages
 from updates.services.packages import Assignment, AssignmentError, Upload, UploadError
@@ -262,6 +267,78 @@ def test_an_assignment_that_a_sick_store_stopped_offers_nothing_and_may_be_made_
     assert not package.unassigned_files.filter(update__isnull=False).exists()
     obstacle.unlink()
     assert packages.assign(wanted, by=None).state == "pending"
+
+
+class BetweenWrites(FileSystemStorage):
+    """An update store in which something else happens once, before the first write."""
+
+    happens: ClassVar[list[Callable[[], object]]] = []
+
+    def save(self, name: str | None, content: IO[Any], max_length: int | None = None) -> str:
+        while self.happens:
+            self.happens.pop()()
+        return super().save(name, content, max_length)
+
+
+@pytest.fixture
+def between_writes(settings: Settings) -> Iterator[list[Callable[[], object]]]:
+    backend = f"{__name__}.BetweenWrites"
+    settings.STORAGES = settings.STORAGES | {"updates": settings.STORAGES["updates"] | {"BACKEND": backend}}
+    BetweenWrites.happens.clear()
+    yield BetweenWrites.happens
+    BetweenWrites.happens.clear()
+
+
+def stored_sha256(update: Update) -> list[str]:
+    paths = update.files.values_list("path", flat=True)
+    return [hashlib.sha256(bytes_at(path)).hexdigest() for path in paths]
+
+
+def test_of_two_assignments_of_one_version_at_once_the_first_keeps_its_bytes(
+    between_writes: list[Callable[[], object]],
+) -> None:
+    package = extracted(CONTENT)
+
+    def another() -> None:
+        with pytest.raises(AssignmentError, match="Try again in a moment"):
+            packages.assign(assignment(package, "other/CPE.nbt"), by=None)
+
+    between_writes.append(another)
+    update = packages.assign(assignment(package, "CPE.nbt"), by=None)
+
+    assert update.state == "pending"
+    assert stored_sha256(update) == list(update.files.values_list("sha256", flat=True))
+
+
+def test_an_assignment_goes_on_when_its_package_is_examined_again_and_fails(
+    between_writes: list[Callable[[], object]],
+) -> None:
+    package = extracted(CONTENT)
+
+    def fail() -> None:
+        packages.examine_again(package, by=None, queue=False)
+        claim = claims.take(package.pk)
+        assert claim is not None
+        verdicts.fail(claim, package, [Finding(Level.FAILURE, "cabinet", "", plain("bad"))])
+
+    between_writes.append(fail)
+    update = packages.assign(assignment(package, "CPE.nbt", "CPE.cat"), by=None)
+
+    assert update.state == "pending"
+    assert len(stored()) == 2
+
+
+def test_an_assignment_that_was_given_up_for_dead_writes_no_more_and_leaves_no_file(
+    between_writes: list[Callable[[], object]],
+) -> None:
+    package = extracted(CONTENT)
+    between_writes.append(lambda: publishing.withdraw(Update.objects.all()))
+
+    with pytest.raises(AssignmentError, match="withdrawn"):
+        packages.assign(assignment(package, "CPE.nbt", "CPE.cat"), by=None)
+
+    assert not Update.objects.exists()
+    assert stored() == []
 
 
 def test_a_version_that_is_being_imported_is_to_be_tried_again_in_a_moment() -> None:
