@@ -4,8 +4,8 @@ Each function takes a selection and decides every update in it by one conditiona
 another administrator, or to a newer import. What lost is said in the outcome; what won stands in the ledger.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -14,9 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from devices.models import DeviceType
-from updates import authorisation, ledger, store
+from updates import authorisation, ledger, publishing, store
 from updates.domain.lifecycle import Action, State, sources_of
-from updates.models import LedgerEntry, Update, UpdateFile
+from updates.models import LedgerEntry, Update
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +98,20 @@ def remove(update_ids: Iterable[int], *, by: User | None, reason: str = "") -> O
         _lock_types(ids)
         doomed = list(removable.values_list("pk", flat=True))
         Update.objects.filter(pk__in=doomed).update(files_cleared_at=decision.now)
-        for update in Update.objects.filter(pk__in=doomed):
-            Update.objects.filter(previous=update).update(previous=update.previous_id)
-    store.delete(UpdateFile.objects.filter(update__in=doomed).values_list("path", flat=True))
-    return _decide(ids, Action.REMOVED, _remove, decision)
+        _hand_on_predecessors(doomed)
+    # Only those: what becomes removable meanwhile has lost neither its promise of files nor its followers.
+    outcome = _decide(doomed, Action.REMOVED, _remove, decision)
+    return replace(outcome, lost=(*outcome.lost, *_left(set(ids).difference(doomed))))
 
 
 def preview(update_ids: Iterable[int], action: Action) -> Outcome:
     """What a decision would do at this moment; nothing is changed. The updates keep the states they have."""
     ids = sorted(set(update_ids))
     found = Update.objects.select_related("device_type", "package", "previous__device_type").in_bulk(ids)
-    lost = [_gone(pk) for pk in ids if pk not in found]
-    lost += [_lost(update) for update in found.values() if update.state not in sources_of(action)]
+    lost = _left(pk for pk in ids if pk not in found or found[pk].state not in sources_of(action))
     done = tuple(update for update in found.values() if update.state in sources_of(action))
     restored = (update.previous for update in done) if action is Action.ROLLED_BACK else ()
-    return Outcome(done, tuple(lost), tuple(update for update in restored if update is not None))
+    return Outcome(done, lost, tuple(update for update in restored if update is not None))
 
 
 def _decide(
@@ -143,8 +142,7 @@ def _decide(
 
 def _lock_types(update_ids: Iterable[int]) -> None:
     """Makes decisions on one device type wait for each other; always in the same order, so that none wait in a ring."""
-    types = DeviceType.objects.filter(updates__in=update_ids).order_by("pk").values_list("pk", flat=True)
-    list(DeviceType.objects.select_for_update().filter(pk__in=list(types)).order_by("pk"))
+    publishing.lock_types(DeviceType.objects.filter(updates__in=update_ids).values_list("pk", flat=True))
 
 
 def _move(update: Update, to: State, **changes: object) -> None:
@@ -196,9 +194,28 @@ def _roll_back(update: Update, decision: _Decision) -> Update | None:
     return previous
 
 
+def _hand_on_predecessors(doomed: Collection[int]) -> None:
+    """Lets what would restore one of `doomed` restore the nearest predecessor that stays."""
+    before = dict(Update.objects.filter(pk__in=doomed).values_list("pk", "previous_id"))
+    for pk in doomed:
+        nearest = before[pk]
+        while nearest in before:
+            nearest = before[nearest]
+        Update.objects.filter(previous=pk).exclude(pk__in=doomed).update(previous=nearest)
+
+
 def _remove(update: Update, decision: _Decision) -> None:
+    # While the type is locked: once the row is gone, the next import may bring files to the same paths.
+    store.delete(update.files.values_list("path", flat=True))
     decision.record(Action.REMOVED, update, before=update.state, after="")
     Update.objects.filter(pk=update.pk).delete()
+
+
+def _left(update_ids: Iterable[int]) -> tuple[Lost, ...]:
+    """Why each of these was left as it is."""
+    ids = sorted(update_ids)
+    found = Update.objects.select_related("device_type").in_bulk(ids)
+    return tuple(_lost(found[pk]) if pk in found else _gone(pk) for pk in ids)
 
 
 def _gone(update_id: int) -> Lost:

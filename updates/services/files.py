@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from updates import authorisation, ledger, store
+from updates import authorisation, ledger, publishing, store
 from updates.domain.lifecycle import Action, State
-from updates.models import Update, UpdateFile
+from updates.models import Update
 
 
 def clearable(update_ids: Iterable[int] | None = None) -> QuerySet[Update]:
@@ -23,23 +23,30 @@ def clear_files(
 ) -> tuple[Update, ...]:
     """Deletes the files of rejected updates, and says of which. Their rows and the ledger remain.
 
-    Raises NotPermittedError; OSError when the store fails: clearing again finishes the work.
+    Raises NotPermittedError; OSError when the store fails: what was cleared until then is recorded, and clearing
+    again finishes the work.
     """
     authorisation.require(authorisation.CLEAR_FILES, by)
-    cleared = tuple(clearable(update_ids).select_related("device_type", "package"))
-    paths = UpdateFile.objects.filter(update__in=cleared).values_list("path", flat=True)
-    # A rejected update never comes back, and its row keeps its version: nobody writes to these paths.
-    store.delete(paths)
+    found = tuple(clearable(update_ids).select_related("device_type", "package"))
+    return tuple(update for update in found if _clear(update, by=by, reason=reason))
+
+
+def _clear(update: Update, *, by: User | None, reason: str) -> bool:
+    """Clears one update; False when somebody else cleared or removed it first."""
     now = timezone.now()
     with transaction.atomic():
-        for update in cleared:
-            Update.objects.filter(pk=update.pk).update(files_cleared_at=now)
-            entry = ledger.Entry(
-                action=Action.FILES_CLEARED,
-                subject=str(update),
-                update=update,
-                package=update.package,
-                reason=reason,
-            )
-            ledger.record(entry, by=by, now=now)
-    return cleared
+        # Until the end of it nobody removes the update, and so nobody imports its version again to the same paths.
+        publishing.lock_types([update.device_type_id])
+        if clearable([update.pk]).update(files_cleared_at=now) != 1:
+            return False
+        # A store that fails undoes the claim: the update is clearable again.
+        store.delete(update.files.values_list("path", flat=True))
+        entry = ledger.Entry(
+            action=Action.FILES_CLEARED,
+            subject=str(update),
+            update=update,
+            package=update.package,
+            reason=reason,
+        )
+        ledger.record(entry, by=by, now=now)
+    return True

@@ -1,11 +1,15 @@
 """What an administrator's decision does, and what it leaves alone."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.files.storage import FileSystemStorage
+from pytest_django import Settings
 
 from devices.identity import DeviceTypeKey
 from tests.builders import UpdateShape, make_update, make_user
@@ -120,6 +124,26 @@ def test_a_removed_predecessor_hands_on_its_own(administrator: User) -> None:
     assert [update.version for update in outcome.restored] == ["1.0.0.1"]
 
 
+@pytest.mark.parametrize(
+    "order", [("1.0", "2.0", "1.5", "3.0"), ("1.0", "1.5", "2.0", "3.0")], ids=["not sorted", "sorted"]
+)
+def test_two_neighbours_that_are_removed_together_hand_on_the_one_before_both(
+    administrator: User, order: tuple[str, ...]
+) -> None:
+    updates = {}
+    # The numbers of the rows are not in the order of the approvals.
+    for version in ("1.0", "2.0", "1.5", "3.0"):
+        updates[version] = make_update(shape=UpdateShape(version=version, state=State.SUPERSEDED))
+    for version in order:
+        Update.objects.filter(pk=updates[version].pk).update(state=State.PENDING)
+        decisions.approve([updates[version].pk], by=administrator)
+
+    decisions.remove([updates["2.0"].pk, updates["1.5"].pk], by=administrator)
+    outcome = decisions.roll_back([updates["3.0"].pk], by=administrator)
+
+    assert [update.version for update in outcome.restored] == ["1.0"]
+
+
 @pytest.mark.parametrize("state", [State.APPROVED, State.SUPERSEDED, State.REJECTED, State.IMPORTING])
 def test_only_a_pending_update_can_be_approved_or_rejected(administrator: User, state: State) -> None:
     update = make_update(state=state)
@@ -205,6 +229,26 @@ def stored(update: Update) -> list[str]:
     return [file.path for file in update.files.all()]
 
 
+class BetweenDeletions(FileSystemStorage):
+    """An update store in which something else happens once, before the first deletion."""
+
+    happens: ClassVar[list[Callable[[], object]]] = []
+
+    def delete(self, name: str) -> None:
+        while self.happens:
+            self.happens.pop()()
+        super().delete(name)
+
+
+@pytest.fixture
+def between_deletions(settings: Settings) -> Iterator[list[Callable[[], object]]]:
+    backend = f"{__name__}.BetweenDeletions"
+    settings.STORAGES = settings.STORAGES | {"updates": settings.STORAGES["updates"] | {"BACKEND": backend}}
+    BetweenDeletions.happens.clear()
+    yield BetweenDeletions.happens
+    BetweenDeletions.happens.clear()
+
+
 def test_removing_takes_the_files_out_of_the_store(administrator: User) -> None:
     update = make_update(state=State.REJECTED)
     paths = stored(update)
@@ -214,6 +258,42 @@ def test_removing_takes_the_files_out_of_the_store(administrator: User) -> None:
     assert not Update.objects.exists()
     assert [store.storage().exists(path) for path in paths] == [False, False]
     assert LedgerEntry.objects.get(action=Action.REMOVED).update_number == update.pk
+
+
+def test_what_becomes_removable_while_others_are_removed_keeps_its_row_and_files(
+    administrator: User, between_deletions: list[Callable[[], object]]
+) -> None:
+    rejected = make_update("1.0", State.REJECTED)
+    late = make_update("2.0")
+    paths = stored(late)
+    stored(rejected)
+    between_deletions.append(lambda: Update.objects.filter(pk=late.pk).update(state=State.REJECTED))
+
+    outcome = decisions.remove([rejected.pk, late.pk], by=administrator)
+
+    assert [update.version for update in outcome.done] == ["1.0"]
+    assert [lost.update_id for lost in outcome.lost] == [late.pk]
+    assert Update.objects.get() == late
+    assert [store.storage().exists(path) for path in paths] == [True, True]
+
+
+def test_a_removal_that_the_store_stopped_is_finished_by_the_next(
+    administrator: User, files_of_its_own: Path
+) -> None:
+    update = make_update(state=State.REJECTED)
+    blocked = files_of_its_own / "store" / stored(update)[0]
+    blocked.unlink()
+    (blocked / "kept").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="CPE"):
+        decisions.remove([update.pk], by=administrator)
+
+    update.refresh_from_db()
+    assert update.files_cleared_at is not None
+    assert actions() == []
+    (blocked / "kept").rmdir()
+    decisions.remove([update.pk], by=administrator)
+    assert not Update.objects.exists()
 
 
 def test_clearing_takes_only_the_files_of_rejected_updates(administrator: User) -> None:
@@ -228,3 +308,34 @@ def test_clearing_takes_only_the_files_of_rejected_updates(administrator: User) 
     assert [store.storage().exists(path) for path in kept] == [True, True]
     assert actions() == [("files_cleared", "mina")]
     assert files.clear_files(by=administrator) == ()
+
+
+def test_of_two_clearings_one_says_that_it_cleared(
+    administrator: User, between_deletions: list[Callable[[], object]]
+) -> None:
+    update = make_update(state=State.REJECTED)
+    stored(update)
+    second: list[tuple[Update, ...]] = []
+    between_deletions.append(lambda: second.append(files.clear_files([update.pk], by=administrator)))
+
+    first = files.clear_files([update.pk], by=administrator)
+
+    assert (len(first), second) == (1, [()])
+    assert actions() == [("files_cleared", "mina")]
+
+
+def test_a_clearing_that_the_store_stopped_is_finished_by_the_next(
+    administrator: User, files_of_its_own: Path
+) -> None:
+    update = make_update(state=State.REJECTED)
+    blocked = files_of_its_own / "store" / stored(update)[0]
+    blocked.unlink()
+    (blocked / "kept").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="CPE"):
+        files.clear_files([update.pk], by=administrator)
+
+    assert list(files.clearable()) == [update]
+    assert actions() == []
+    (blocked / "kept").rmdir()
+    assert files.clear_files([update.pk], by=administrator) == (update,)
