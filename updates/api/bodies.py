@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 # Long enough for an honest crowd to be read one after the other, in seconds.
-PATIENCE: Final = 0.5
+PATIENCE: Final = 1.0
 
 
 class CrowdedError(Exception):
