@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from devices.identity import DeviceTypeKey
 from devices.models import Device, DeviceType
+from updates import publishing
 from updates.domain import versions
 from updates.domain.lifecycle import State
 from updates.domain.manifest import signature_for
@@ -36,17 +37,7 @@ def make_user(
 
 
 def make_device_type(key: DeviceTypeKey = CX700) -> DeviceType:
-    found, _created = DeviceType.objects.get_or_create(
-        folded=key.folded,
-        defaults={
-            "family": key.family,
-            "brand": key.brand,
-            "model": key.model,
-            "revision": key.revision,
-            "locale": key.locale,
-        },
-    )
-    return found
+    return publishing.device_type_for(key)
 
 
 def make_package(*, state: Package.State = Package.State.READY, file_name: str = "") -> Package:
